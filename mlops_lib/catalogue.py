@@ -1,0 +1,512 @@
+"""The files of a project: read once, linked to each other, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import document
+from .binding import PipelinePort
+from .checks import check_component, check_pipeline
+from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, listing, nearest
+from .graph import as_pipeline
+from .spec import (
+    DATA_TYPES,
+    KINDS,
+    Asset,
+    Bound,
+    CommandComponent,
+    CommandJob,
+    Component,
+    Data,
+    Environment,
+    Input,
+    InputValue,
+    Job,
+    JobOutput,
+    Literal,
+    PipelineComponent,
+    PipelineJob,
+    Report,
+    Spec,
+    kind_of_document,
+    read,
+)
+from .spec.kinds import schema_of
+
+PROJECT_FILE = "mlops.yml"
+_YAML = (".yml", ".yaml")
+_LEFT_OUT = frozenset({"node_modules", "__pycache__", "venv", "build", "dist", "site-packages"})
+_MOVES = re.compile(r"\b(?:cd|pushd|git|curl|wget|unzip|tar|azcopy)\s")  # then a script's path says little
+_SCRIPT = re.compile(r"(?:^|[;&|(]\s*)python3?\s+(?:-[A-Za-z]+\s+)*([\w./-]+\.py)(?=\s|$)", re.MULTILINE)
+_ASSET = re.compile(r"azureml:(?P<name>[^:@/]+)(?:@(?P<label>[^:@/]+)|:(?P<version>[^:@/]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class AssetName:
+    """``azureml:name:version`` or ``azureml:name@label``; exactly one of version and label is set."""
+
+    name: str
+    version: str | None
+    label: str | None
+
+
+def parse_asset(text: str) -> AssetName | None:
+    """The asset that *text* names; None when it is another kind of reference (a path, a registry …)."""
+    match = _ASSET.fullmatch(text.strip())
+    if match is None:
+        return None
+    label, version = match["label"], match["version"]
+    return AssetName(match["name"], version, label or (None if version else "latest"))
+
+
+Change = Callable[[PipelineJob], PipelineJob]
+
+
+class Catalogue:
+    """A project's YAML files.
+
+    Args:
+        root: The project's folder.
+        near: Places name files relative to this folder when they lie below it; default: the working directory.
+    """
+
+    def __init__(self, root: Path, *, near: Path | None = None) -> None:
+        self.root = root
+        self._near = near or Path.cwd()
+        self._specs: dict[Path, Spec | None] = {}
+        self._linked: dict[Path, Component | None] = {}
+        self._foreign: set[Path] = set()
+        self._by_name: dict[str, dict[str, Path]] = {}
+        self.report = Report()
+
+    # --- files -------------------------------------------------------------------------------------------------------
+
+    def display(self, path: Path) -> str:
+        """How messages name a file."""
+        for base in (self._near, self.root):
+            try:
+                return str(path.relative_to(base))
+            except ValueError:
+                continue
+        return str(path)
+
+    def spec(self, path: Path, kind: str | None = None) -> Spec | None:
+        """What a file is; its mistakes go to the report, once however often it is asked for.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        path = Path(os.path.abspath(path))
+        if path not in self._specs:
+            name = self.display(path)
+            self._specs[path] = None
+            try:
+                value = document.parse(read_bytes(path, name), name)
+            except CompileError as error:
+                self.report.findings += error.findings
+                return None
+            found = kind or kind_of_document(value)
+            if found is None and path.stem == "component" and isinstance(value, document.Table) and not schema_of(value):
+                found = "command component"  # by its file's name; its own keys are misspelt
+            if found is None:
+                self._report_unknown(value)
+                self._foreign.add(path)
+            self._specs[path] = read(value, self.report, folder=str(path.parent), kind=found) if found else None
+            spec = self._specs[path]
+            if isinstance(spec, Environment):
+                self._check_environment(spec)
+        return self._specs[path]
+
+    def _report_unknown(self, value: document.Value) -> None:
+        schema = schema_of(value) if isinstance(value, document.Table) else None
+        if schema is not None:
+            # Not a mistake: a sweep or a schedule beside what is compiled here.
+            self.report.add("unchecked-kind", f"files of the kind {schema} are not checked here", value.place,
+                            why=f"these are: {listing(KINDS)}", severity=Severity.WARNING)
+        elif isinstance(value, document.Scalar) and value.value is None:
+            self.report.add("unknown-kind", "the file is empty", value.place, fix="write something, or remove the file")
+        elif not isinstance(value, document.Table):
+            self.report.add("unknown-kind", "the file must hold a mapping: keys with values", value.place,
+                            fix="begin with '$schema: …' or 'type: …'")
+        else:
+            self.report.add("unknown-kind", "the file is none that Azure ML knows", value.place,
+                            why="neither $schema nor its keys tell what it is", fix="add a $schema line")
+
+    def project_files(self, below: Path | None = None) -> Iterator[Path]:
+        """Every YAML file below a folder, sorted; hidden and built ones are left out, and so are other projects in it."""
+        for folder, folders, files in os.walk(below or self.root):
+            folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _LEFT_OUT
+                                and not any(Path(folder, name, mark).exists() for mark in ("pyvenv.cfg", PROJECT_FILE)))
+            for name in sorted(files):
+                if name.endswith(_YAML) and not name.startswith("."):
+                    yield Path(folder, name)
+
+    def names(self, kind: str) -> Mapping[str, Path]:
+        """The components or environments of the project by name: ``components/`` and ``environments/``."""
+        if kind not in self._by_name:
+            found: dict[str, Path] = {}
+            folder = self.root / kind
+            for path in self.project_files(folder) if folder.is_dir() else ():
+                if kind == "environments" and path.stem.startswith("conda"):
+                    continue  # what an environment file refers to, not one itself
+                value = _peek(path, self.display(path))
+                name = value.get("name") if isinstance(value, document.Table) else None
+                known = kind_of_document(value) if value is not None else None
+                if known is not None and isinstance(name, document.Scalar) and _FOLDER_OF.get(known) == kind:
+                    if name.text in found:
+                        self.report.add("duplicate-name", f"{kind[:-1]} {name.text!r} is there twice", name.place,
+                                        why=f"the other is {self.display(found[name.text])}", fix="rename one of them")
+                    found.setdefault(name.text, path)
+            self._by_name[kind] = found
+        return self._by_name[kind]
+
+    # --- linking -----------------------------------------------------------------------------------------------------
+
+    def pipeline(self, path: Path, change: Change | None = None) -> PipelineJob:
+        """A pipeline or command job with everything it names in place.
+
+        Args:
+            path: Its file.
+            change: Applied before values are judged: what ``--set`` gives.
+
+        Raises:
+            CompileError: with every mistake of every file that it reaches.
+            InputError: the file cannot be read or is no job.
+        """
+        before = len(self.report.findings)
+        spec = self.spec(path)
+        linked = self.link(spec, change) if isinstance(spec, PipelineJob | CommandJob) else None
+        self.raise_errors()
+        if linked is None:
+            del self.report.findings[before:]
+            component = isinstance(spec, CommandComponent | PipelineComponent)
+            kind = "a component, not a pipeline" if component else "neither a pipeline nor a job"
+            raise InputError(f"{self.display(path)} is {kind}", fix="name a pipeline job's file")
+        return linked
+
+    def link(self, job: PipelineJob | CommandJob, change: Change | None = None) -> PipelineJob:
+        """*job* with its components in place, checked; what is wrong goes to the report."""
+        if isinstance(job, CommandJob):
+            job = as_pipeline(job)
+        if job.component is not None:
+            before = len(self.report.findings)
+            job = self._from_component(job)
+            if len(self.report.findings) > before:
+                return job  # what does not fit its component would be told again at every job inside
+        linked = dataclasses.replace(job, jobs=self._link_jobs(job, ()))
+        if change is not None:
+            linked = change(linked)
+        for name, value in linked.inputs.items():
+            if isinstance(value, Bound):
+                self.report.add("bad-binding", f"input {name!r} is bound to {value.to}", value.place,
+                                why="nothing is around this job", fix="give a value or a path")
+        check_pipeline(linked, self.report)
+        self._check_paths(linked.inputs.values(), linked.folder)
+        self._check_texts(linked)
+        return linked
+
+    def component(self, path: Path) -> Component | None:
+        """The linked, checked component in a file; None when it is none (reported)."""
+        return self._component(Path(os.path.abspath(path)), (), None)
+
+    def find_component(self, name: str) -> Component:
+        """A component of the project by name.
+
+        Raises:
+            InputError: there is none; CompileError: it has mistakes.
+        """
+        path = self.names("components").get(name)
+        if path is None:
+            raise InputError(f"the project has no component {name!r}", fix=did_you_mean(name, self.names("components")))
+        component = self.component(path)
+        self.raise_errors()
+        if component is None:
+            raise ValueError(f"component {name!r} was refused without a finding")
+        return component
+
+    def environment(self, given: str | Environment | None, folder: str) -> Environment | None:
+        """The environment that a component names, when the project has it; *folder* is where a ``file:`` starts."""
+        if given is None or isinstance(given, Environment):
+            return given
+        if given.startswith("file:"):
+            path = Path(os.path.abspath(os.path.join(folder, given.removeprefix("file:"))))
+            found = self.spec(path, "environment") if path.is_file() else None
+            return found if isinstance(found, Environment) else None
+        asset = parse_asset(given)
+        named = self.names("environments").get(asset.name) if asset else None
+        spec = self.spec(named, "environment") if named else None
+        if not isinstance(spec, Environment) or asset is None:
+            return None
+        return spec if asset.version in (None, spec.version) else None
+
+    def raise_errors(self) -> None:
+        """Raise what has been found, if any of it is an error."""
+        if any(finding.severity is Severity.ERROR for finding in self.report.findings):
+            raise CompileError(self.report.findings)
+
+    def _from_component(self, job: PipelineJob) -> PipelineJob:
+        """A pipeline job that names a pipeline component takes its jobs and outputs."""
+        component = self._resolve(job.component or "", job.folder, job.places.get("component", job.place), ())
+        if not isinstance(component, PipelineComponent):
+            if component is not None:
+                self.report.add("wrong-component", "a pipeline job's component must be a pipeline component",
+                                job.places.get("component", job.place))
+            return job
+        defaults = {name: Literal(text=port.default, value=port.default, place=port.place)
+                    for name, port in component.inputs.items() if port.default is not None}
+        for name, value in job.inputs.items():
+            if name not in component.inputs:
+                self.report.add("unknown-input", f"the pipeline component has no input {name!r}", value.place,
+                                fix=did_you_mean(name, component.inputs))
+        for name, port in component.inputs.items():
+            if port.required and name not in job.inputs:
+                self.report.add("missing-input", f"the pipeline component's input {name!r} has no value", job.place,
+                                fix=f"add '{name}: …' to the inputs")
+        for name, output in job.outputs.items():
+            if name not in component.outputs:
+                self.report.add("unknown-output", f"the pipeline component has no output {name!r}", output.place,
+                                fix=did_you_mean(name, component.outputs))
+        outputs = {name: job.outputs.get(name, JobOutput(type=port.type)) for name, port in component.outputs.items()}
+        jobs = {name: _moved(inner, component.folder) for name, inner in component.jobs.items()}
+        known = {name: value for name, value in job.inputs.items() if name in component.inputs}
+        return dataclasses.replace(job, jobs=jobs, inputs={**defaults, **known}, outputs=outputs)
+
+    def _link_jobs(self, pipeline: PipelineJob | PipelineComponent, above: tuple[Path, ...]) -> dict[str, Job]:
+        linked = {}
+        for name, job in pipeline.jobs.items():
+            component = job.component
+            if component is not None and component.file:
+                pass  # linked and checked as the file it came from
+            elif isinstance(component, CommandComponent):
+                component = self._open_ports(job, component, pipeline)
+                self._check_command(component)
+            elif isinstance(component, PipelineComponent):
+                component = dataclasses.replace(component, jobs=self._link_jobs(component, above))
+                check_component(component, self.report)
+            elif job.reference is not None and job.type in ("command", "pipeline"):
+                component = self._resolve(job.reference, pipeline.folder, job.places.get("component", job.place), above)
+                if component is not None and isinstance(component, PipelineComponent) != (job.type == "pipeline"):
+                    kind = "pipeline" if isinstance(component, PipelineComponent) else "command"
+                    self.report.add("wrong-component",
+                                    f"job {name!r} is of type {job.type}, its component is a {kind} component",
+                                    job.places.get("component", job.place), fix=f"write 'type: {kind}'")
+                    component = None
+            elif component is None and job.type in ("command", "pipeline") and not {"command", "component"} & job.places.keys():
+                self.report.add("missing-key", f"job {name!r} has neither a component nor a command", job.place,
+                                fix="add 'component: …'")
+            self._check_paths(job.inputs.values(), pipeline.folder)
+            self._check_environment_of(job.environment, pipeline.folder, job.places.get("environment", job.place))
+            linked[name] = dataclasses.replace(job, component=component)
+        return linked
+
+    @staticmethod
+    def _open_ports(job: Job, component: CommandComponent, pipeline: PipelineJob | PipelineComponent) -> CommandComponent:
+        """Inline commands declare no port types: a scalar bound to a declared pipeline input takes that input's type."""
+        if not job.inline:
+            return component
+        inputs = dict(component.inputs)
+        for name, value in job.inputs.items():
+            if isinstance(value, Bound) and value.type is None and isinstance(value.to, PipelinePort):
+                source = pipeline.inputs.get(value.to.name)
+                if isinstance(source, Literal):
+                    inputs[name] = Input(type="string", place=value.place)
+                elif isinstance(source, Input | Data) and source.type:
+                    inputs[name] = dataclasses.replace(inputs[name], type=source.type)
+        return dataclasses.replace(component, inputs=inputs)
+
+    def _resolve(self, reference: str, folder: str, place: Place, above: tuple[Path, ...]) -> Component | None:
+        asset = parse_asset(reference)
+        if asset is not None:
+            path = self.names("components").get(asset.name)
+            if path is None:
+                self.report.add("unknown-component", f"the project has no component {asset.name!r}", place,
+                                why=f"it has {listing(self.names('components')) or 'none'}",
+                                fix=did_you_mean(asset.name, self.names("components")))
+                return None
+            component = self._component(path, above, place)
+            if component is not None and asset.version not in (None, component.version):
+                has = f"version {component.version}" if component.version else "no version"
+                self.report.add("unknown-component", f"component {asset.name!r} has {has}, not {asset.version}", place,
+                                fix=f"write 'azureml:{asset.name}@latest'")
+            return component
+        if reference.startswith("azureml:"):
+            return None  # a registry's or another workspace's: known to Azure ML only
+        path = Path(os.path.abspath(os.path.join(folder, reference.removeprefix("file:"))))
+        return self._component(path, above, place)
+
+    def _component(self, path: Path, above: tuple[Path, ...], place: Place | None) -> Component | None:
+        if path in above:
+            walk = " -> ".join(self.display(p) for p in [*above[above.index(path):], path])
+            self.report.add("cycle", f"a pipeline component contains itself: {walk}", place or Place(self.display(path)))
+            return None
+        if path not in self._linked:
+            if path.is_dir():
+                self.report.add("wrong-component", f"{self.display(path)} is a folder", place or Place(self.display(path)),
+                                why="a job names its component's file", fix="name the YAML file in it")
+                self._linked[path] = None
+                return None
+            if not path.is_file():
+                self.report.add("missing-file", f"the component file {self.display(path)!r} does not exist",
+                                place or Place(self.display(path)), fix=_nearby(path))
+                self._linked[path] = None
+                return None
+            spec = self.spec(path)
+            if isinstance(spec, CommandComponent | PipelineComponent):
+                spec = dataclasses.replace(spec, file=str(path))
+            if isinstance(spec, PipelineComponent):
+                spec = dataclasses.replace(spec, jobs=self._link_jobs(spec, (*above, path)))
+            if isinstance(spec, CommandComponent):
+                self._check_command(spec)
+            elif isinstance(spec, PipelineComponent):
+                check_component(spec, self.report)
+            elif spec is not None or path in self._foreign:
+                self.report.add("wrong-component", f"{self.display(path)} is not a component",
+                                place or Place(self.display(path)), why="here a component is a command or a pipeline")
+            self._linked[path] = spec if isinstance(spec, CommandComponent | PipelineComponent) else None
+        return self._linked[path]
+
+    # --- checks that need the disk -----------------------------------------------------------------------------------
+
+    def _check_command(self, component: CommandComponent) -> None:
+        check_component(component, self.report)
+        place = component.places.get("code", component.place)
+        code = code_of(component)
+        if code is not None and not code.exists():
+            self.report.add("missing-code", f"the code {component.code!r} does not exist", place, fix=_nearby(code))
+        elif code is not None and code.is_dir() and not _MOVES.search(component.command):
+            included = {Path(component.folder, include).name for include in component.additional_includes}
+            for script in _SCRIPT.findall(component.command):
+                first = os.path.normpath(script).split(os.sep)[0]
+                if not os.path.isabs(script) and first not in included and not (code / script).is_file():
+                    self.report.add("missing-script", f"the command runs {script!r}, which the code lacks",
+                                    component.places.get("command", component.place), fix=_nearby(code / script))
+        self._check_environment_of(component.environment, component.folder,
+                                   component.places.get("environment", component.place))
+
+    def _check_environment_of(self, given: str | Environment | None, folder: str, place: Place) -> None:
+        if isinstance(given, Environment):
+            self._check_environment(given)
+            return
+        if given is not None and given.startswith("file:"):
+            path = Path(os.path.abspath(os.path.join(folder, given.removeprefix("file:"))))
+            if not path.is_file():
+                self.report.add("missing-file", f"the environment file {self.display(path)!r} does not exist", place,
+                                fix=_nearby(path))
+        self.environment(given, folder)
+
+    def _check_environment(self, environment: Environment) -> None:
+        conda = environment.conda_file
+        if isinstance(conda, str) and not Path(environment.folder, conda).is_file():
+            self.report.add("missing-file", f"the conda file {conda!r} does not exist",
+                            environment.places.get("conda_file", environment.place),
+                            fix=_nearby(Path(environment.folder, conda)))
+
+    def _check_paths(self, values: Iterable[object], folder: str) -> None:
+        for value in values:
+            if isinstance(value, Data):
+                self._check_path(value.path, value.place, folder)
+
+    def _check_path(self, path: str, place: Place, folder: str) -> None:
+        if is_local(path) and not local_path(path, folder).exists():
+            self.report.add("missing-path", f"the path {path!r} does not exist", place,
+                            why="a path is relative to the file that names it" if place.line else
+                            "a path given with --set is relative to this folder", fix=_nearby(local_path(path, folder)))
+
+    def _check_texts(self, pipeline: PipelineJob) -> None:
+        """Plain strings that go into data ports are paths too."""
+        for job in pipeline.jobs.values():
+            for name, value in job.inputs.items():
+                port = job.component.inputs.get(name) if job.component else None
+                given: object = value
+                if isinstance(value, Bound) and isinstance(value.to, PipelinePort):
+                    given = pipeline.inputs.get(value.to.name)
+                if port and port.type in DATA_TYPES and isinstance(given, Literal) and isinstance(given.value, str):
+                    self._check_path(given.text, given.place, pipeline.folder)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """All that has been found so far, in order."""
+        return in_order(self.report.findings)
+
+    def check_file(self, path: Path) -> None:
+        """Check one file of any kind and all that it refers to."""
+        spec = self.spec(path)
+        if isinstance(spec, PipelineJob | CommandJob):
+            self.link(spec)
+        elif isinstance(spec, CommandComponent | PipelineComponent):
+            self.component(path)
+        elif isinstance(spec, Asset) and spec.path:
+            self._check_paths([Data(path=spec.path, place=spec.places.get("path", spec.place))], spec.folder)
+
+
+_FOLDER_OF = {"command component": "components", "pipeline component": "components", "environment": "environments"}
+
+
+def code_of(component: CommandComponent) -> Path | None:
+    """The folder or file that a component's code is; None when it has none, or it is not local."""
+    if component.code is None or component.code.startswith(("azureml:", "http:", "https:", "git+")):
+        return None
+    return Path(os.path.normpath(os.path.join(component.folder, component.code.removeprefix("file:"))))
+
+
+def is_local(path: str) -> bool:
+    """Whether a data path is a path on this machine, not a URI of something else."""
+    return path.startswith("file:") or not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path)
+
+
+def local_path(path: str, folder: str) -> Path:
+    """A local data path, made absolute."""
+    bare = path.removeprefix("file://").removeprefix("file:")
+    return Path(os.path.normpath(os.path.join(folder, os.path.expanduser(bare))))
+
+
+def read_bytes(path: Path, name: str) -> bytes:
+    """A YAML file's bytes; refuses a large one before reading it.
+
+    Raises:
+        InputError: it cannot be read.
+        CompileError: it is too large.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(document.LIMIT_BYTES + 1)
+    except FileNotFoundError:
+        raise InputError(f"the file {name!r} does not exist", fix=_nearby(path)) from None
+    except OSError as error:
+        raise InputError(f"the file {name!r} cannot be read: {error.strerror}") from None
+
+
+def _moved(job: Job, folder: str) -> Job:
+    """*job* with its paths made absolute, so that it means the same in a pipeline of another folder."""
+    inputs: dict[str, InputValue] = dict(job.inputs)
+    for name, value in job.inputs.items():
+        port = job.component.inputs.get(name) if job.component else None
+        if isinstance(value, Data) and is_local(value.path):
+            inputs[name] = dataclasses.replace(value, path=str(local_path(value.path, folder)))
+        elif isinstance(value, Literal) and port and port.type in DATA_TYPES and is_local(value.text):
+            path = str(local_path(value.text, folder))
+            inputs[name] = dataclasses.replace(value, text=path, value=path)
+    environment = job.environment
+    if isinstance(environment, str) and environment.startswith("file:"):
+        environment = f"file:{local_path(environment, folder)}"
+    return dataclasses.replace(job, inputs=inputs, environment=environment)
+
+
+def _peek(path: Path, name: str) -> document.Value | None:
+    try:
+        return document.parse(read_bytes(path, name), name)
+    except (CompileError, InputError):
+        return None
+
+
+def _nearby(path: Path) -> str:
+    """Did you mean … for a path: what its folder has, or the first folder that is absent."""
+    missing = path
+    while not missing.parent.is_dir() and missing.parent != missing:
+        missing = missing.parent
+    near = nearest(missing.name, sorted(entry.name for entry in missing.parent.iterdir())[:200])
+    return near or ("correct the path" if missing == path else f"there is no folder {missing.name!r}")

@@ -1,0 +1,290 @@
+"""What can be known to be wrong in a component or a pipeline without running it: bindings, types, values, cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from .binding import JobPort, PipelinePort, command_references
+from .errors import Place, did_you_mean
+from .spec import (
+    DATA_TYPES,
+    LITERAL_TYPES,
+    Bound,
+    CommandComponent,
+    Component,
+    Data,
+    Input,
+    InputValue,
+    Job,
+    JobOutput,
+    Literal,
+    PipelineComponent,
+    PipelineJob,
+    Report,
+    value_problem,
+)
+
+_FOLDERS = frozenset({"uri_folder", "mltable", "mlflow_model", "triton_model"})
+_KNOWN = frozenset({*DATA_TYPES, *LITERAL_TYPES})
+
+
+def check_component(component: Component, report: Report) -> None:
+    """Report what is wrong inside one component, whatever uses it."""
+    _check_ports(component, report)
+    if isinstance(component, CommandComponent):
+        _check_command(component, report)
+    else:
+        check_pipeline(component, report)
+
+
+def _check_ports(component: Component, report: Report) -> None:
+    for side, ports in (("inputs", component.inputs), ("outputs", component.outputs)):
+        folded: dict[str, str] = {}
+        for name, port in ports.items():
+            if name.lower() in folded:
+                report.add("bad-name", f"{side[:-1]} {name!r} differs from {folded[name.lower()]!r} in case only", port.place,
+                           why="Azure ML does not tell them apart", fix="rename one of them")
+            folded[name.lower()] = name
+    for name, port in component.inputs.items():
+        if port.default is not None and port.type in DATA_TYPES:
+            report.add("bad-value", f"the input {name!r} is a {port.type} and has a default", port.place,
+                       why="only literals have one", fix="write 'optional: true' instead, or nothing")
+        elif port.literal and port.default is not None:
+            problem = value_problem(port, port.default, _as_value(port.default))
+            if problem:
+                report.add("bad-value", f"the default {port.default!r} of input {name!r} {problem[0]}", port.place,
+                           fix=problem[1])
+
+
+def _as_value(text: str) -> object:
+    return text == "True" if text in ("True", "False") else text
+
+
+def _check_command(component: CommandComponent, report: Report) -> None:
+    if not component.command:
+        return  # told by its shape
+    place = component.places.get("command", component.place)
+    references, wrong = command_references(component.command)
+    for _, message in wrong:
+        report.add("bad-binding", f"in the command, {message}", place)
+    mentioned: set[tuple[str, str]] = set()
+    for reference in references:
+        side, name = reference.port.side, reference.port.name
+        if side == "search_space":
+            continue
+        mentioned.add((side, name.partition(".")[0]))
+        ports: Mapping[str, object] = component.inputs if side == "inputs" else component.outputs
+        if name.partition(".")[0] not in ports:
+            report.add("unknown-port", f"the command uses {side}.{name}, and the component has no such {side[:-1]}", place,
+                       fix=did_you_mean(name, ports))
+            continue
+        port = component.inputs.get(name)
+        if side == "inputs" and port and reference.optional and not port.optional:
+            report.add("not-optional", f"the command has inputs.{name} inside $[[…]], and the input is not optional", place,
+                       why="only optional inputs may stand there", fix=f"write 'optional: true' for {name!r}")
+        if side == "inputs" and port and port.optional and port.default is None and not reference.optional:
+            report.add("optional-input", f"the command needs the optional input {name!r} outside $[[…]]", place,
+                       why="without a value the text would be empty", fix=f"write $[[… ${{{{inputs.{name}}}}}]]")
+    for name, output in component.outputs.items():
+        if ("outputs", name) not in mentioned and output.type not in LITERAL_TYPES:
+            report.add("unused-output", f"the command never mentions the output {name!r}", output.place,
+                       why="the job cannot know where to write it", fix=f"pass ${{{{outputs.{name}}}}} to the command")
+
+
+def check_pipeline(pipeline: PipelineJob | PipelineComponent, report: Report) -> None:
+    """Report what is wrong between the jobs of one pipeline; components given as jobs are checked by themselves."""
+    scope = _Scope(pipeline, report)
+    for job in pipeline.jobs.values():
+        scope.check_job(job)
+    scope.check_outputs()
+    walk = cycle({name: [to for to, _ in upstream(job) if to in pipeline.jobs] for name, job in pipeline.jobs.items()})
+    if walk:
+        job = pipeline.jobs[walk[0]]
+        report.add("cycle", f"the jobs wait for each other: {' -> '.join(walk)}", job.place,
+                   why="no job of a cycle can ever start", fix="remove one of these bindings")
+
+
+def upstream(job: Job) -> Iterable[tuple[str, Place]]:
+    """The jobs that *job* needs to be known first, for their outputs or their inputs, with the place of the binding."""
+    for value in job.inputs.values():
+        if isinstance(value, Bound) and isinstance(value.to, JobPort):
+            yield value.to.job, value.place
+
+
+def cycle(waits: Mapping[str, Sequence[str]]) -> list[str]:
+    """A walk ``a -> b -> a`` through a graph of names, or an empty list when there is no cycle."""
+    done: set[str] = set()
+    for start in waits:
+        if start in done:
+            continue
+        path: list[str] = [start]
+        on_path = {start: 0}
+        todo = [iter(waits[start])]
+        while todo:
+            following = next(todo[-1], None)
+            if following is None:
+                todo.pop()
+                finished = path.pop()
+                done.add(finished)
+                del on_path[finished]
+            elif following in on_path:
+                return [*path[on_path[following]:], following]
+            elif following not in done and following in waits:
+                on_path[following] = len(path)
+                path.append(following)
+                todo.append(iter(waits[following]))
+    return []
+
+
+class _Scope:
+    """One pipeline's names, and the checks that need them."""
+
+    def __init__(self, pipeline: PipelineJob | PipelineComponent, report: Report) -> None:
+        self.pipeline = pipeline
+        self.report = report
+        self.bound_outputs: dict[str, str] = {}
+        self.judged: set[str] = set()  # inputs of the pipeline whose value was found wrong: told once, not once a consumer
+
+    def check_job(self, job: Job) -> None:
+        component = job.component
+        for name, value in job.inputs.items():
+            port = component.inputs.get(name) if component else None
+            if component and port is None:
+                self.report.add("unknown-input", f"job {job.name!r} gives the input {name!r}, which its component lacks",
+                                value.place, why="Azure ML drops it silently", fix=did_you_mean(name, component.inputs))
+            self.check_value(job, name, value, port)
+        if component and job.type in ("command", "pipeline"):
+            for name, port in component.inputs.items():
+                if port.required and name not in job.inputs and name not in job.refused:
+                    self.report.add("missing-input", f"job {job.name!r} does not give the input {name!r}", job.place,
+                                    why=f"its component requires it ({port.type})", fix=f"add '{name}: …' to its inputs")
+        for name, output in job.outputs.items():
+            if component and name not in component.outputs and not job.inline:
+                self.report.add("unknown-output", f"job {job.name!r} names the output {name!r}, which its component lacks",
+                                output.place, fix=did_you_mean(name, component.outputs))
+            self.check_output(job, name, output)
+
+    def check_value(self, job: Job, name: str, value: InputValue, port: Input | None) -> None:
+        where = f"input {name!r} of job {job.name!r}"
+        if isinstance(value, Bound):
+            source = self.source_type(value, where)
+            if source is not None and port is not None:
+                self.check_types(source, port, value, where)
+        elif port is not None:
+            self.check_literal(value, port, where)
+
+    def check_literal(self, value: Literal | Data, port: Input, where: str) -> None:
+        if isinstance(value, Data):
+            if port.literal:
+                self.report.add("data-into-literal", f"{where} is data, and the port is a {port.type}", value.place,
+                                fix="give the value itself")
+            elif value.type and not _connects(value.type, port.type):
+                self.report.add("type-clash", f"{where} is a {value.type}, and the port is a {port.type}", value.place)
+        elif port.literal:
+            problem = value_problem(port, value.text, value.value)
+            if problem:
+                self.report.add("bad-value", f"{where} is {value.text!r}, which {problem[0]}", value.place, fix=problem[1])
+        elif port.type in DATA_TYPES and not isinstance(value.value, str):
+            self.report.add("literal-into-data", f"{where} is {value.text!r}, and the port is a {port.type}", value.place,
+                            fix="give 'type' and 'path'")
+
+    def source_type(self, value: Bound, where: str) -> str | None:
+        """The type of what a binding refers to; None when that is unknown or wrong (reported)."""
+        to = value.to
+        if isinstance(to, PipelinePort):
+            if to.side == "outputs":
+                self.report.add("bad-binding", f"{where} is bound to an output of the pipeline", value.place,
+                                fix="bind it to the job that makes it: ${{parent.jobs.JOB.outputs.NAME}}")
+                return None
+            ports = self.pipeline.inputs
+            name = to.name if to.name in ports else to.name.rpartition(".")[2] if "." in to.name else to.name
+            if name not in ports:
+                self.report.add("unknown-input", f"{where} is bound to {to}, and the pipeline has no input {to.name!r}",
+                                value.place, fix=did_you_mean(to.name, ports))
+                return None
+            given = ports[name]
+            if isinstance(given, Input):
+                return given.type
+            if isinstance(given, Data):
+                return given.type or "any"
+            return "any"
+        job = self.pipeline.jobs.get(to.job)
+        if job is None:
+            self.report.add("unknown-job", f"{where} is bound to {to}, and the pipeline has no job {to.job!r}", value.place,
+                            fix=did_you_mean(to.job, self.pipeline.jobs))
+            return None
+        if job.component is None:
+            return None
+        ports_of_job: Mapping[str, object] = job.component.outputs if to.side == "outputs" else job.component.inputs
+        if to.name not in ports_of_job:
+            if to.side == "outputs" and (job.type not in ("command", "pipeline") or to.name in job.outputs):
+                return None
+            self.report.add("unknown-output" if to.side == "outputs" else "unknown-input",
+                            f"{where} is bound to {to}, and job {to.job!r} has no {to.side[:-1]} {to.name!r}", value.place,
+                            fix=did_you_mean(to.name, ports_of_job))
+            return None
+        return str(getattr(ports_of_job[to.name], "type", "any"))
+
+    def check_types(self, source: str, port: Input, value: Bound, where: str) -> None:
+        to = value.to
+        if isinstance(to, PipelinePort) and isinstance(self.pipeline, PipelineJob):
+            given = self.pipeline.inputs.get(to.name)
+            if isinstance(given, Literal | Data) and to.name not in self.judged:
+                # The mistake, if it is one, stands where the value was given, not where it is used.
+                before = len(self.report.findings)
+                self.check_literal(given, port, f"input {to.name!r} (used as {where})")
+                if len(self.report.findings) > before:
+                    self.judged.add(to.name)
+            return
+        outer = self.pipeline.inputs.get(to.name) if isinstance(to, PipelinePort) else None
+        if isinstance(outer, Input) and outer.optional and not port.optional:
+            self.report.add("optional-input", f"{where} is required, and {to} is optional", value.place,
+                            why="without a value the job could not run",
+                            fix=f"remove 'optional: true' from {to.name!r}, or make the job's input optional")
+        if not _connects(source, port.type):
+            self.report.add("type-clash", f"{where} is a {port.type}, and {to} is a {source}", value.place,
+                            why="Azure ML connects ports of matching types only")
+
+    def check_output(self, job: Job, name: str, output: JobOutput) -> None:
+        to = output.bound
+        where = f"output {name!r} of job {job.name!r}"
+        if to is None:
+            return
+        if not isinstance(to, PipelinePort) or to.side != "outputs":
+            self.report.add("bad-binding", f"{where} is bound to {to}", output.place,
+                            fix="an output is bound to an output of the pipeline: ${{parent.outputs.NAME}}")
+            return
+        if to.name not in self.pipeline.outputs:
+            self.report.add("unknown-output", f"{where} is bound to {to}, and the pipeline has no output {to.name!r}",
+                            output.place, fix=did_you_mean(to.name, self.pipeline.outputs))
+            return
+        if to.name in self.bound_outputs:
+            self.report.add("output-bound-twice", f"{where} is bound to {to}, as is {self.bound_outputs[to.name]}",
+                            output.place, why="one output has one source", fix="remove one of these bindings")
+            return
+        self.bound_outputs[to.name] = where
+        declared = self.pipeline.outputs[to.name].type
+        port = job.component.outputs.get(name) if job.component else None
+        if declared and port and not _connects(port.type, declared):
+            self.report.add("type-clash", f"{where} is a {port.type}, and {to} is a {declared}", output.place)
+
+    def check_outputs(self) -> None:
+        for name, output in self.pipeline.outputs.items():
+            if isinstance(output, JobOutput) and isinstance(output.bound, JobPort) and output.bound.side == "outputs":
+                self.source_type(Bound(to=output.bound, place=output.place), f"output {name!r}")
+            elif isinstance(output, JobOutput) and output.bound is not None:
+                self.report.add("bad-binding", f"output {name!r} is bound to {output.bound}", output.place,
+                                fix="bind it to what a job makes: ${{parent.jobs.JOB.outputs.NAME}}")
+            elif name not in self.bound_outputs and all(job.component for job in self.pipeline.jobs.values()):
+                self.report.add("unbound-output", f"no job is bound to the pipeline's output {name!r}", output.place,
+                                why="it would stay empty",
+                                fix=f"write '{name}: ${{{{parent.outputs.{name}}}}}' under a job's outputs")
+
+
+def _connects(source: str, target: str) -> bool:
+    """Whether Azure ML lets *source* flow into *target*: any folder type into another, a literal into a wider one."""
+    if source == target or not {source, target} <= _KNOWN:  # unknown ones were reported where they are written
+        return True
+    if source in LITERAL_TYPES or target in LITERAL_TYPES:
+        return source in LITERAL_TYPES and (target == "string" or (source, target) == ("integer", "number"))
+    return "custom_model" in (source, target) or (source in _FOLDERS) == (target in _FOLDERS)

@@ -1,0 +1,271 @@
+"""A pipeline as a graph of steps: nested pipelines opened, every binding followed to the value or step behind it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from .binding import JobPort, PipelinePort
+from .checks import upstream
+from .errors import InputError, Place
+from .spec import (
+    Bound,
+    CommandComponent,
+    CommandJob,
+    Data,
+    Environment,
+    Input,
+    InputValue,
+    Job,
+    JobOutput,
+    Literal,
+    PipelineComponent,
+    PipelineJob,
+)
+from .spec.ports import NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A literal: the text that the command gets."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class External:
+    """Data from outside the pipeline: *path* as written, relative to *folder* when it is a local path."""
+
+    path: str
+    type: str
+    mode: str | None = None
+    folder: str = ""
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FromStep:
+    """An output of another step."""
+
+    step: str
+    output: str
+
+
+Given = Value | External | FromStep
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """A command to run once.
+
+    Attributes:
+        name: The job's name; inside nested pipelines with the names around it: ``outer.inner``.
+        inputs: What each input port gets; an optional port without a value is absent.
+        outputs: What the job says of each output of its component.
+        environment_folder: The folder that a ``file:`` in *environment* starts from.
+        waits: The steps whose outputs it reads, sorted.
+    """
+
+    name: str
+    component: CommandComponent
+    job: Job
+    inputs: Mapping[str, Given]
+    outputs: Mapping[str, JobOutput]
+    environment: str | Environment | None
+    environment_folder: str = field(compare=False)
+    environment_variables: Mapping[str, str]
+    waits: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GraphOutput:
+    """An output of the whole pipeline: where it comes from and what the pipeline says of it."""
+
+    source: FromStep
+    type: str
+    spec: JobOutput
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Graph:
+    """Steps, each after all that it waits for, and the pipeline's outputs."""
+
+    name: str
+    steps: Mapping[str, Step]
+    outputs: Mapping[str, GraphOutput]
+    continue_on_step_failure: bool = True
+    force_rerun: bool = False
+    experiment: str | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+def build(pipeline: PipelineJob, *, name: str | None = None) -> Graph:
+    """The graph of a linked pipeline that compiles without an error.
+
+    Raises:
+        InputError: a job of a type that only Azure ML runs.
+    """
+    if pipeline.component is not None and not pipeline.jobs:
+        raise InputError(f"the component {pipeline.component!r} of the pipeline is not on this machine", place=pipeline.place,
+                         why="it is in a registry, which only Azure ML can read", fix="name the component's file")
+    builder = _Builder()
+    given: dict[str, Given] = {key: _given(value, pipeline.folder) for key, value in pipeline.inputs.items()
+                               if not isinstance(value, Bound)}
+    ends = builder.expand(pipeline, given, prefix="", environment_variables={})
+    outputs = {}
+    for key, spec in pipeline.outputs.items():
+        source = ends.get(key)
+        if isinstance(source, FromStep):
+            port = builder.steps[source.step].component.outputs[source.output]
+            outputs[key] = GraphOutput(source=source, type=spec.type or port.type, spec=spec)
+    return Graph(
+        name=name or pipeline.name or pipeline.display_name or "pipeline", steps=in_order(builder.steps), outputs=outputs,
+        continue_on_step_failure=pipeline.settings.continue_on_step_failure, force_rerun=pipeline.settings.force_rerun,
+        experiment=pipeline.experiment_name,
+        inputs={key: value.text if isinstance(value, Value) else value.path for key, value in given.items()
+                if isinstance(value, Value | External)},
+    )
+
+
+def as_pipeline(job: CommandJob) -> PipelineJob:
+    """A command job as the pipeline of one job that runs the same command: its inputs and outputs are the pipeline's."""
+    inner = replace(
+        job.job,
+        inputs={key: Bound(to=PipelinePort("inputs", key), mode=getattr(value, "mode", None), place=value.place)
+                for key, value in job.inputs.items()},
+        outputs={key: JobOutput(bound=PipelinePort("outputs", key), mode=output.mode, place=output.place)
+                 for key, output in job.outputs.items()},
+    )
+    return PipelineJob(
+        jobs={"command": inner}, name=job.name, display_name=job.display_name, experiment_name=job.experiment_name,
+        description=job.description, tags=job.tags, inputs=job.inputs, outputs=job.outputs, folder=job.folder, place=job.place,
+        places=job.places,
+    )
+
+
+def in_order(steps: Mapping[str, Step]) -> dict[str, Step]:
+    """*steps* sorted so that each comes after all it waits for; otherwise in the order given."""
+    names = list(steps)
+    rank = {name: index for index, name in enumerate(names)}
+    waiting = {name: len(set(steps[name].waits)) for name in names}
+    followers: dict[str, list[str]] = {name: [] for name in names}
+    for name in names:
+        for before in set(steps[name].waits):
+            followers[before].append(name)
+    ready = [rank[name] for name in names if waiting[name] == 0]
+    heapq.heapify(ready)
+    ordered: dict[str, Step] = {}
+    while ready:
+        name = names[heapq.heappop(ready)]
+        ordered[name] = steps[name]
+        for follower in followers[name]:
+            waiting[follower] -= 1
+            if waiting[follower] == 0:
+                heapq.heappush(ready, rank[follower])
+    if len(ordered) != len(names):
+        raise ValueError("a cycle: check the pipeline before building its graph")
+    return ordered
+
+
+def _given(value: Literal | Data, folder: str) -> Given:
+    if isinstance(value, Data):
+        return External(path=value.path, type=value.type or "any", mode=value.mode, folder=folder, place=value.place)
+    return Value(value.text)
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.steps: dict[str, Step] = {}
+
+    def expand(self, pipeline: PipelineJob | PipelineComponent, given: Mapping[str, Given], *, prefix: str,
+               environment_variables: Mapping[str, str]) -> dict[str, Given]:
+        """Add the steps of one pipeline; what its outputs turn out to be."""
+        ends: dict[str, Given] = {}
+        made: dict[str, Mapping[str, Given]] = {}
+        taken: dict[str, Mapping[str, Given]] = {}
+        for job in _in_file_order(pipeline):
+            inputs = self._inputs(job, pipeline, given, made, taken)
+            taken[job.name] = inputs
+            made[job.name] = self._job(job, inputs, prefix, environment_variables, pipeline.folder)
+            for name, output in job.outputs.items():
+                if isinstance(output.bound, PipelinePort):
+                    ends[output.bound.name] = made[job.name][name]
+        for name, declared in pipeline.outputs.items():
+            if isinstance(declared, JobOutput) and isinstance(declared.bound, JobPort):
+                ends[name] = made[declared.bound.job][declared.bound.name]
+        return ends
+
+    def _job(self, job: Job, inputs: Mapping[str, Given], prefix: str, variables: Mapping[str, str],
+             folder: str) -> Mapping[str, Given]:
+        name = f"{prefix}{job.name}"
+        variables = {**variables, **job.environment_variables}
+        component = job.component
+        if component is None and job.type in ("command", "pipeline"):
+            raise InputError(f"the component {job.reference!r} of job {name!r} is not on this machine", place=job.place,
+                             why="it is in a registry, which only Azure ML can read", fix="name the component's file")
+        if isinstance(component, PipelineComponent):
+            return self.expand(component, inputs, prefix=f"{name}.", environment_variables=variables)
+        if component is None or job.type != "command":
+            raise InputError(f"job {name!r} is of type {job.type!r}, which does not run on this machine", place=job.place,
+                             why="command and pipeline jobs do", fix="submit the pipeline to Azure ML")
+        waits = sorted({value.step for value in inputs.values() if isinstance(value, FromStep)})
+        self.steps[name] = Step(
+            name=name, component=component, job=job, inputs=inputs,
+            outputs={key: job.outputs.get(key, JobOutput()) for key in component.outputs},
+            environment=job.environment or component.environment,
+            environment_folder=folder if job.environment else component.folder,
+            environment_variables={**component.environment_variables, **variables}, waits=tuple(waits),
+        )
+        return {key: FromStep(name, key) for key in component.outputs}
+
+    def _inputs(self, job: Job, pipeline: PipelineJob | PipelineComponent, given: Mapping[str, Given],
+                made: Mapping[str, Mapping[str, Given]], taken: Mapping[str, Mapping[str, Given]]) -> dict[str, Given]:
+        ports: Mapping[str, Input] = job.component.inputs if job.component else {}
+        found: dict[str, Given] = {}
+        for name, port in ports.items():
+            value = job.inputs.get(name)
+            result = self._follow(value, pipeline, given, made, taken) if value is not None else None
+            if result is None and port.default is not None:
+                result = Value(port.default)
+            if isinstance(result, External) and result.type == "any":
+                result = replace(result, type=port.type)
+            if isinstance(result, Value) and not port.literal and port.type not in ("any", "unknown"):
+                place = value.place if value is not None else port.place
+                result = External(path=result.text, type=port.type, mode=port.mode, folder=pipeline.folder, place=place)
+            if result is not None:
+                found[name] = result
+        return found
+
+    @staticmethod
+    def _follow(value: InputValue, pipeline: PipelineJob | PipelineComponent, given: Mapping[str, Given],
+                made: Mapping[str, Mapping[str, Given]], taken: Mapping[str, Mapping[str, Given]]) -> Given | None:
+        if not isinstance(value, Bound):
+            return _given(value, pipeline.folder)
+        to = value.to
+        if isinstance(to, JobPort):
+            return (made if to.side == "outputs" else taken)[to.job].get(to.name)
+        name = to.name if to.name in pipeline.inputs else to.name.rpartition(".")[2]  # an input group's, told by its own name
+        if name in given:
+            return given[name]
+        port = pipeline.inputs.get(name)
+        return Value(port.default) if isinstance(port, Input) and port.default is not None else None
+
+
+def _in_file_order(pipeline: PipelineJob | PipelineComponent) -> list[Job]:
+    """The jobs, each after those it waits for (also for another job's inputs)."""
+    jobs = pipeline.jobs
+    ordered: dict[str, Job] = {}
+
+    waits = {name: {to for to, _ in upstream(job)} for name, job in jobs.items()}
+    todo = [(name, False) for name in reversed(list(jobs))]
+    while todo:
+        name, children_done = todo.pop()
+        if name in ordered or name not in jobs:
+            continue
+        if children_done:
+            ordered[name] = jobs[name]
+        else:
+            todo.append((name, True))
+            todo += [(before, False) for before in sorted(waits[name], reverse=True) if before not in ordered]
+    return list(ordered.values())

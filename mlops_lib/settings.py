@@ -1,0 +1,74 @@
+"""``mlops.yml``: the few things about a project that Azure ML's own files have no place for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .catalogue import PROJECT_FILE
+from .document import Scalar, Table, Value
+from .errors import CompileError
+from .spec import Data, InputValue, Literal, Report
+from .spec.kinds import COMPUTE, job_input
+from .spec.ports import read_input_value
+from .spec.shapes import MapOf, Record, Text
+
+FILE = PROJECT_FILE
+_NAME = Text(pattern=r"[A-Za-z][A-Za-z0-9_-]{0,62}", hint="a name has letters, digits, '_' and '-', and starts with a letter")
+SHAPE = Record("the settings", {
+    "experiment": _NAME, "compute": COMPUTE, "inputs": MapOf(job_input, empty=True),
+})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """A project's settings; every one has a default.
+
+    Attributes:
+        experiment: The name of the project's experiment in MLflow and Azure ML, of its joined pipeline, and the first
+            part of the names that its assembled pipelines register.
+        compute: The default compute of assembled pipelines, as Azure ML's YAML names it.
+        inputs: Values for the inputs of assembled pipelines: ``raw``, ``data``, ``champion``, and any other input of a
+            component as ``COMPONENT_INPUT``.
+        file: How messages name the file.
+    """
+
+    experiment: str = "project"
+    compute: str = "azureml:cpu"
+    inputs: Mapping[str, InputValue] = field(default_factory=dict)
+    folder: str = field(default="", compare=False)
+    file: str = field(default=FILE, compare=False)
+
+
+def read(value: Value, *, folder: str, default_experiment: str) -> Settings:
+    """The settings of a project.
+
+    Raises:
+        CompileError: with every mistake of the file.
+    """
+    report = Report()
+    defaults = Settings(experiment=default_experiment, folder=folder, file=value.place.file)
+    if isinstance(value, Scalar) and value.value is None:
+        return defaults
+    SHAPE.check(value, report, "")
+    if report.findings or not isinstance(value, Table):
+        raise CompileError(report.findings)
+    inputs: dict[str, Literal | Data] = {}
+    table = value.get("inputs")
+    for name, given in table.entries.items() if isinstance(table, Table) else ():
+        read_value = read_input_value(given, report, f"input {name!r}")
+        if isinstance(read_value, Literal | Data):
+            inputs[name] = read_value
+        elif read_value is not None:
+            report.add("bad-binding", f"input {name!r} is a binding", given.place, fix="give a value or a path")
+    if report.findings:
+        raise CompileError(report.findings)
+    return Settings(experiment=_text(value, "experiment") or default_experiment,
+                    compute=_text(value, "compute") or defaults.compute, inputs=inputs, folder=folder,
+                    file=value.place.file)
+
+
+def _text(table: Table, key: str) -> Any:
+    value = table.get(key)
+    return value.value if isinstance(value, Scalar) else None

@@ -1,0 +1,59 @@
+import pytest
+
+from mlops_lib.document import parse
+from mlops_lib.errors import CompileError
+from mlops_lib.settings import Settings, read
+from mlops_lib.spec import Data, Literal
+
+
+def settings(text: str) -> Settings:
+    return read(parse(text, "mlops.yml"), folder="/home/shop", default_experiment="shop")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}", "inputs:\n", "inputs: {}\n"])
+def test_every_setting_has_a_default(text: str) -> None:
+    found = settings(text)
+    assert (found.experiment, found.compute, dict(found.inputs)) == ("shop", "azureml:cpu", {})
+    assert (found.folder, found.file) == ("/home/shop", "mlops.yml")
+
+
+def test_what_is_written_is_read() -> None:
+    found = settings(
+        "experiment: flights\ncompute: azureml:big\ninputs:\n  raw: {type: uri_folder, path: data}\n  prep_days: 3\n"
+    )
+    assert (found.experiment, found.compute) == ("flights", "azureml:big")
+    assert found.inputs == {"raw": Data(path="data", type="uri_folder"), "prep_days": Literal(text="3", value=3)}
+    assert found.inputs["raw"].place.line == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line", "column", "words"),
+    [
+        ("experimnt: x\n", "unknown-key", 1, 1, "did you mean 'experiment'?"),
+        ("experiment: two words\n", "bad-name", 1, 13, "starts with a letter"),
+        ("experiment: 1\n", "wrong-type", 1, 13, 'write "1", in quotes'),
+        ("experiment:\n", "wrong-type", 1, 12, "give a value or remove the key"),
+        ("compute: cpu\n", "bad-name", 1, 10, "azureml:NAME or serverless"),
+        ("inputs: [raw]\n", "wrong-type", 1, 9, "must be a mapping, not a list"),
+        ("inputs: {raw: }\n", "missing-value", 1, 15, "has no value"),
+        ("inputs: {raw: [a]}\n", "wrong-type", 1, 15, "not a list"),
+        ("inputs: {raw: {type: uri_foldr, path: x}}\n", "wrong-value", 1, 22, "did you mean 'uri_folder'?"),
+        ("inputs: {raw: {type: uri_folder}}\n", "missing-key", 1, 15, "has no path"),
+        ("inputs: {raw: '${{parent.inputs.x}}'}\n", "bad-binding", 1, 15, "give a value or a path"),
+        ("inputs: {raw: '${{parent.input.x}}'}\n", "bad-binding", 1, 15, "none of"),
+        ("- a\n", "wrong-type", 1, 1, "the settings must be a mapping, not a list"),
+        ("word\n", "wrong-type", 1, 1, "the settings must be a mapping"),
+    ],
+)
+def test_each_mistake_has_its_place(text: str, code: str, line: int, column: int, words: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        settings(text)
+    [finding] = caught.value.findings
+    assert (finding.code, finding.place.line, finding.place.column) == (code, line, column)
+    assert words in str(finding)
+
+
+def test_every_mistake_is_told() -> None:
+    with pytest.raises(CompileError) as caught:
+        settings("experimnt: x\ncompute: 3\n")
+    assert [finding.code for finding in caught.value.findings] == ["unknown-key", "wrong-type"]
