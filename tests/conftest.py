@@ -1,0 +1,173 @@
+"""Tiny projects whose components are plain shell commands: real files, real child processes, no heavy imports."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_lib.engines import Event, Run
+from mlops_lib.project import Project
+from mlops_lib.stores.store import Store
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what it puts into the background deaf to Ctrl-C, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@dataclass
+class Workshop:
+    """A project in a folder of its own."""
+
+    root: Path
+    events: list[Event] = field(default_factory=list)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def component(
+        self,
+        name: str,
+        command: str,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
+        code: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> Path:
+        """``components/NAME/component.yml``; a port is a type or a mapping, *code* is the content of its files by name."""
+        document: dict[str, Any] = {"type": "command", "name": name, "environment": "azureml:any@latest", "command": command}
+        for key, ports in (("inputs", inputs), ("outputs", outputs)):
+            if ports:
+                document[key] = {port: {"type": told} if isinstance(told, str) else told for port, told in ports.items()}
+        if code:
+            document["code"] = "src"
+            for file, text in code.items():
+                self.write(f"components/{name}/src/{file}", text)
+        return self.write(f"components/{name}/component.yml", json.dumps(document | more))
+
+    def pipeline(
+        self,
+        jobs: Mapping[str, Any],
+        *,
+        name: str = "p",
+        inputs: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Path:
+        """``pipelines/NAME.yml``; a job is a component's name, or a pair of one and its inputs, or a mapping."""
+        document: dict[str, Any] = {"type": "pipeline", "jobs": {}}
+        for key, ports in (("inputs", inputs), ("outputs", outputs)):
+            if ports:
+                document[key] = ports
+        for job, told in jobs.items():
+            if isinstance(told, str):
+                told = (told, {})
+            if isinstance(told, tuple):
+                component, given = told
+                told = {"component": f"../components/{component}/component.yml", "inputs": given}
+            document["jobs"][job] = {"type": "command"} | {key: value for key, value in told.items() if value != {}}
+        return self.write(f"pipelines/{name}.yml", json.dumps(document | more))
+
+    def run(
+        self, name: str = "p", values: Mapping[str, str] | None = None, *, jobs: int | None = None, reuse: bool = True
+    ) -> Run:
+        """Run a pipeline in this process; its events are in ``events`` afterwards."""
+        self.events = []
+        project = Project(self.root)
+        job, name, catalogue = project.load(name, values)
+        return project.run(
+            job,
+            name,
+            catalogue,
+            request={"pipeline": name, "values": dict(values or {})},
+            jobs=jobs,
+            reuse=reuse,
+            listener=self.events.append,
+        )
+
+    def store(self) -> Store:
+        return Store.open(self.root)
+
+    def environment(self, **variables: str | None) -> dict[str, str]:
+        """This process's variables without what changes how things look; None takes one away."""
+        told = {name: value for name, value in os.environ.items() if not name.startswith(("MLOPS", "_MLOPS", "NO_COLOR"))}
+        return {name: value for name, value in (told | variables).items() if value is not None}
+
+    def start(
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        prefix: Iterable[str] = (),
+        variables: Mapping[str, str | None] | None = None,
+        **more: Any,
+    ) -> "subprocess.Popen[str]":
+        """``mlops`` in a process group of its own, as a shell would start it."""
+        command = [*prefix, sys.executable, "-m", "mlops_lib", *arguments]
+        more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, "text": True} | more
+        return subprocess.Popen(
+            command, cwd=cwd or self.root, env=self.environment(**(variables or {})), start_new_session=True, **more
+        )
+
+    def mlops(self, *arguments: str, expect: int | None = 0, timeout: float = 60, **more: Any) -> Any:
+        """Run ``mlops`` to its end; *expect* is its exit code (None: any). No traceback, whatever happens."""
+        with self.start(*arguments, **more) as process:
+            out, err = process.communicate(timeout=timeout)
+        assert "Traceback" not in f"{out}{err}", err
+        assert expect in (None, process.returncode), f"{process.returncode}\n{out}\n{err}"
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def json(self, *arguments: str, **more: Any) -> Any:
+        """What a command prints with ``--json``."""
+        return json.loads(self.mlops(*arguments, "--json", **more).stdout)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[..., Workshop]:
+    """Make projects: ``project()`` or ``project("a name")``."""
+
+    def make(name: str = "shop") -> Workshop:
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        (folder / "components").mkdir()
+        return Workshop(folder)
+
+    return make
+
+
+@pytest.fixture
+def copying(project: Callable[..., Workshop]) -> Workshop:
+    """A project whose pipeline ``p`` is two steps: ``first`` copies the file ``data/in.txt``, ``second`` adds a line."""
+    shop = project()
+    shop.write("data/in.txt", "one\n")
+    shop.component(
+        "copy",
+        "cp ${{inputs.raw}}/in.txt ${{outputs.out}}/in.txt; echo x >> ${{inputs.count}}",
+        inputs={"raw": "uri_folder", "count": "string"},
+        outputs={"out": "uri_folder"},
+    )
+    shop.component(
+        "add",
+        "cat ${{inputs.before}}/in.txt > ${{outputs.out}}; echo ${{inputs.line}} >> ${{outputs.out}}",
+        inputs={"before": "uri_folder", "line": "string"},
+        outputs={"out": "uri_file"},
+    )
+    count = str(shop.root / "count")
+    shop.pipeline(
+        {
+            "first": ("copy", {"raw": "${{parent.inputs.raw}}", "count": count}),
+            "second": ("add", {"before": "${{parent.jobs.first.outputs.out}}", "line": "${{parent.inputs.line}}"}),
+        },
+        inputs={"raw": {"type": "uri_folder", "path": "../data"}, "line": "two"},
+        outputs={"result": "${{parent.jobs.second.outputs.out}}"},
+    )
+    return shop
