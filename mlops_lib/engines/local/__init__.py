@@ -1,0 +1,1 @@
+"""Runs a plan on this machine: every step is a process of its own."""

@@ -1,0 +1,262 @@
+"""One step, from its claim to its artifact: what a worker thread does."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import JobError, MlopsError, RunError, duration
+from ...graph import Step, Value
+from ...plan import PlannedStep, Stored
+from ...stores.database import is_full, refused
+from ...stores.digests import FileEntry
+from ...stores.locks import exclusive
+from ...stores.records import Status, StepRecord
+from ...stores.store import Store
+from .logs import tail
+from .process import Exit, Invocation, Launcher, Process, describe_exit
+from .tracking import Tracking
+from .workplace import Workplace
+
+_CLAIMS = 1024
+_TAIL = 15  # lines of a failed step's log that are repeated
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data input: the file or folder behind it, and the digest that the plan knows."""
+
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """A step that is to run, with all it needs.
+
+    Attributes:
+        record: Of the step, before it has started.
+        code: The files of its working directory.
+        threads: Its share of the cores.
+        shared: Whether a result that another run has just made does.
+    """
+
+    planned: PlannedStep
+    record: StepRecord
+    sources: Mapping[str, Source]
+    code: Sequence[FileEntry]
+    threads: int
+    shared: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """What the steps of a run have in common.
+
+    Attributes:
+        run: The run's id.
+        work: The folder of the steps' workplaces.
+        mlflow_run: The id of the run's MLflow run.
+    """
+
+    store: Store
+    run: str
+    pipeline: str
+    work: Path
+    experiment: str
+    mlflow_run: str
+    tracking: Tracking
+    launcher_for: Callable[[Step], Launcher]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A step's process has been started with a command."""
+
+    step: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A step is over: it has a record, and when it failed an error; or the run itself cannot go on."""
+
+    step: str
+    record: StepRecord
+    error: str = ""
+    failure: BaseException | None = None
+
+
+class StepAtWork:
+    """A step that runs.
+
+    Args:
+        task: What to do.
+        scene: Where.
+        tell: Gets `Started`, when a process was started, and `Ended`, whatever happens.
+    """
+
+    def __init__(self, task: Task, scene: Scene, tell: Callable[[Started | Ended], None]) -> None:
+        self.task, self._scene, self._tell = task, scene, tell
+        self._step = task.planned.step
+        self.log = scene.store.folder / "runs" / scene.run / f"{self._step.name}.log"
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._process: Process | None = None
+
+    def stop(self, *, now: bool = False) -> None:
+        """End it: politely and after a grace period for sure, or at once. Safe from any thread."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None:
+                self._process.stop(now=now)
+
+    def work(self) -> None:
+        """Run the step; called once, in a worker thread."""
+        try:
+            ended = self._claimed()
+        except OSError as error:
+            ended = Ended(self._step.name, self._canceled(), failure=refused(error))
+        except BaseException as error:  # the main thread raises it
+            ended = Ended(self._step.name, self._canceled(), failure=error)
+        self._tell(ended)
+
+    def _canceled(self) -> StepRecord:
+        return dataclasses.replace(self.task.record, status=Status.CANCELED, reason="the run was stopped")
+
+    def _claimed(self) -> Ended:
+        """Run the step, unless somebody is at the same one: then wait, and use what that made."""
+        fingerprint = self.task.planned.fingerprint
+        if fingerprint is None or not self.task.shared:
+            return self._execute()
+        store = self._scene.store
+        claim = store.folder / "locks" / f"claim-{int(fingerprint.digest[:8], 16) % _CLAIMS}"
+        with exclusive(claim, give_up=lambda: self._stopped) as held:
+            if not held:
+                return Ended(self._step.name, self._canceled())
+            stored = store.lookup(fingerprint)
+            if stored is None:
+                return self._execute()
+            record = reused(self.task.record, stored, "has just been made")
+            store.records.save_steps([record])
+            return Ended(self._step.name, record)
+
+    def _execute(self) -> Ended:
+        scene, step = self._scene, self._step
+        texts = {name: given.text for name, given in step.inputs.items() if isinstance(given, Value)}
+        place = Workplace.prepare(scene.work / step.name, step, texts=texts, code=self.task.code,
+                                  sources={name: source.path for name, source in self.task.sources.items()})
+        try:
+            ended = self._run_in(place)
+        finally:
+            place.remove()
+        if ended.record.status is not Status.COMPLETED:
+            scene.store.records.save_steps([ended.record])
+        return ended
+
+    def _run_in(self, place: Workplace) -> Ended:
+        scene, step = self._scene, self._step
+        mlflow_run, mlflow = scene.tracking.reserve(step.name)
+        record = dataclasses.replace(self.task.record, status=Status.RUNNING, started=time.time(), command=place.command(step),
+                                     log=str(self.log.relative_to(scene.store.folder)))
+        fingerprint = self.task.planned.fingerprint
+        scene.store.records.begin(record, scene.pipeline, fingerprint.parts if fingerprint else {})
+        variables = place.variables(step, run=scene.mlflow_run, step_run=mlflow_run, experiment=scene.experiment,
+                                    threads=self.task.threads, mlflow=mlflow)
+        begun = time.monotonic()
+        ended, timed_out = self._process_of(
+            Invocation(command=record.command, folder=place.code, environment=variables, log=self.log))
+        if ended is None:
+            return Ended(step.name, self._canceled())
+        record = dataclasses.replace(record, seconds=time.monotonic() - begun, peak_memory=ended.peak_memory,
+                                     exit_code=ended.code)
+        place.keep_side_outputs(self.log.with_name(step.name))
+        problem = self._problem(ended, timed_out, place)
+        logged = scene.tracking.finish(mlflow_run, succeeded=not problem)
+        if logged is not None:
+            record = dataclasses.replace(record, metrics=logged.metrics, params=logged.params)
+        if problem and self._stopped and not timed_out:
+            return Ended(step.name, dataclasses.replace(record, status=Status.CANCELED, reason="the run was stopped"))
+        if not problem:
+            try:
+                return Ended(step.name, self._keep(place, record))
+            except RunError:
+                raise
+            except JobError as error:
+                problem = error.what
+        return Ended(step.name, dataclasses.replace(record, status=Status.FAILED), self._failure(problem))
+
+    def _process_of(self, invocation: Invocation) -> tuple[Exit | None, bool]:
+        """Run the process to its end: how it ended (None: it was not started any more), and whether its time was up."""
+        with self._lock:
+            if self._stopped:
+                return None, False
+            process = self._process = self._scene.launcher_for(self._step).launch(invocation)
+        self._tell(Started(self._step.name, invocation.command))
+        limit = self._step.job.timeout
+        if not limit:
+            return process.wait(), False
+        timed_out = threading.Event()
+
+        def expire() -> None:
+            timed_out.set()
+            process.stop()
+
+        timer = threading.Timer(limit, expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            return process.wait(), timed_out.is_set()
+        finally:
+            timer.cancel()
+
+    def _problem(self, ended: Exit, timed_out: bool, place: Workplace) -> str:
+        """Why the step did not succeed; empty when it did."""
+        if timed_out:
+            return f"ran longer than its limit of {duration(self._step.job.timeout or 0)}"
+        if ended.code != 0:
+            return describe_exit(ended.code)
+        missing = place.missing_outputs(self._step)
+        if missing:
+            return f"never wrote its output{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+        changed = [name for name, source in self.task.sources.items() if not self._as_before(source)]
+        if changed:
+            # Its fingerprint says otherwise than what it may have read: nobody can tell what its outputs are made of.
+            return f"had its input {', '.join(changed)} changed while it ran, by itself or by somebody else"
+        return ""
+
+    def _as_before(self, source: Source) -> bool:
+        try:
+            return self._scene.store.digests.tree(source.path)[0] == source.digest
+        except OSError:
+            return False
+
+    def _keep(self, place: Workplace, record: StepRecord) -> StepRecord:
+        """Make what the step wrote an artifact, and remember it."""
+        store, component = self._scene.store, self._step.component
+        outputs = store.artifacts.adopt(place.made, {name: (name, port.type) for name, port in component.outputs.items()})
+        record = dataclasses.replace(record, status=Status.COMPLETED, outputs=outputs)
+        try:
+            store.digests.flush()
+            store.records.store(record, self._scene.pipeline, reusable=component.is_deterministic)
+        except MlopsError:
+            store.artifacts.discard(outputs)
+            raise
+        return record
+
+    def _failure(self, what: str) -> str:
+        lines = tail(self.log, _TAIL)
+        shown = "".join(f"\n  | {line}" for line in lines) or "\n  | (it printed nothing)"
+        full = "the disk is full; " if is_full(self._scene.store.folder) else ""
+        return str(JobError(f"step {self._step.name!r} {what}", why=f"{full}the end of its log, {self.log}:{shown}",
+                            fix=f"mend it and go on with: mlops runs resume {self._scene.run}"))
+
+
+def reused(record: StepRecord, stored: Stored, reason: str) -> StepRecord:
+    """A step that did not have to run."""
+    return dataclasses.replace(record, status=Status.REUSED, reason=reason, fingerprint=stored.fingerprint, log=stored.log,
+                               outputs=stored.outputs, metrics=stored.metrics, params=stored.params)

@@ -1,0 +1,179 @@
+"""The folders and variables that a step finds, shaped as Azure ML shapes them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...binding import render
+from ...graph import Step
+from ...stores.artifacts import remove
+from ...stores.digests import FileEntry, files_of
+from ...stores.snapshots import copy_to
+
+_SAFE = re.compile(r"[A-Za-z0-9_./@%+=:,-]+")
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "POLARS_MAX_THREADS")
+_COPIED_BYTES = 256 << 20
+_LINK = ".link"  # no step has a name with a dot in front
+_FROM_OUTSIDE = re.compile(r"(AZUREML|AZURE_ML|MLFLOW)_.*|BASH_ENV|ENV|PYTHONPATH|PYTHONHOME")
+
+
+@contextlib.contextmanager
+def unquoted(folder: Path) -> Iterator[Path]:
+    """*folder*, which exists, under a path that bash takes as one word without quotes.
+
+    Commands rarely quote ``${{inputs.x}}``, and on Azure ML they need not: its paths have no blanks. A project's may.
+    """
+    if _SAFE.fullmatch(str(folder)):
+        yield folder
+        return
+    base = tempfile.gettempdir()
+    link = Path(tempfile.mkdtemp(prefix="mlops-", dir=base if _SAFE.fullmatch(base) else "/tmp")) / "work"  # noqa: S108
+    note = folder / _LINK
+    try:
+        note.write_bytes(os.fsencode(link))
+        link.symlink_to(folder, target_is_directory=True)
+        yield link
+    finally:
+        link.unlink(missing_ok=True)
+        link.parent.rmdir()
+
+
+def clear(folder: Path) -> None:
+    """Remove the workplaces of a run whose process died, and the way that `unquoted` made to them."""
+    note = folder / _LINK
+    if note.is_file():
+        link = Path(os.fsdecode(note.read_bytes()))
+        if link.is_symlink() and os.path.realpath(link) == os.path.realpath(folder):
+            remove(link)
+            link.parent.rmdir()
+    remove(folder)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workplace:
+    """One step's place to work.
+
+    Attributes:
+        folder: Everything below it is the step's, and is removed afterwards.
+        code: The working directory: the snapshot's copy.
+        outputs: Path of each output; all below :attr:`made`.
+        made: The folder that becomes the artifact.
+    """
+
+    folder: Path
+    code: Path
+    made: Path
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, Path]
+    sources: Mapping[str, Path]
+
+    @classmethod
+    def prepare(cls, folder: Path, step: Step, *, texts: Mapping[str, str], sources: Mapping[str, Path],
+                code: Sequence[FileEntry]) -> Workplace:
+        """Lay out code, inputs and outputs.
+
+        Args:
+            folder: Does not exist yet.
+            step: The step.
+            texts: Values of literal inputs.
+            sources: The file or folder behind each data input.
+            code: The snapshot.
+        """
+        place, made, given = folder / "exe" / "wd", folder / "made", folder / "inputs"
+        place.mkdir(parents=True)
+        made.mkdir()
+        copy_to(code, place)
+        for name in ("outputs", "logs"):
+            (place / name).mkdir(exist_ok=True)
+        inputs = dict(texts)
+        for name, source in sources.items():
+            inputs[name] = str(_present(step, name, source, given / f"INPUT_{name}"))
+        outputs = {}
+        for name, port in step.component.outputs.items():
+            outputs[name] = made / name
+            if port.type != "uri_file":
+                outputs[name].mkdir()
+        return cls(folder=folder, code=place, made=made, inputs=inputs, outputs=outputs, sources=sources)
+
+    def command(self, step: Step) -> str:
+        """The component's command with its values in place."""
+        values: dict[str, str | None] = {name: self.inputs.get(name) for name in step.component.inputs}
+        return render(step.component.command, values, {name: str(path) for name, path in self.outputs.items()})
+
+    def variables(self, step: Step, *, run: str, step_run: str, experiment: str, threads: int,
+                  mlflow: Mapping[str, str]) -> dict[str, str]:
+        """The step's environment: this process's, without what belongs to another run, and what Azure ML sets."""
+        variables = {name: value for name, value in os.environ.items() if not _FROM_OUTSIDE.fullmatch(name)}
+        # The interpreter that runs us runs the steps: its folder comes first.
+        variables["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{variables.get('PATH', os.defpath)}"
+        variables["PYTHONUNBUFFERED"] = "1"  # so that a log can be followed
+        variables |= dict.fromkeys(_THREADS, str(threads))
+        variables |= {
+            "AZUREML_RUN_ID": step_run, "AZUREML_ROOT_RUN_ID": run, "AZUREML_EXPERIMENT_NAME": experiment,
+            "AZUREML_ARM_WORKSPACE_NAME": "local", "AZUREML_ARM_PROJECT_NAME": experiment,
+            "AZUREML_CR_DATA_CAPABILITY_PATH": str(self.folder),
+        }
+        for name, value in self.inputs.items():
+            variables[f"AZUREML_DATAREFERENCE_{name}" if name in self.sources else f"AZUREML_PARAMETER_{name}"] = value
+            if name in self.sources:
+                variables[f"AZURE_ML_INPUT_{name}"] = value
+        for name, path in self.outputs.items():
+            variables[f"AZURE_ML_OUTPUT_{name}"] = variables[f"AZUREML_DATAREFERENCE_{name}"] = str(path)
+        return variables | dict(mlflow) | dict(step.environment_variables)
+
+    def missing_outputs(self, step: Step) -> list[str]:
+        """Outputs that the command did not write: an absent file, a folder that is gone, a model's folder that is empty."""
+        return [name for name, port in step.component.outputs.items() if not _written(self.outputs[name], port.type)]
+
+    def keep_side_outputs(self, target: Path) -> None:
+        """Move what the step left in ``./outputs`` and ``./logs``, which on Azure ML belong to the run."""
+        for name in ("outputs", "logs"):
+            source = self.code / name
+            if source.is_dir() and any(source.iterdir()):
+                target.mkdir(parents=True, exist_ok=True)
+                remove(target / name)
+                shutil.move(str(source), target / name)
+
+    def remove(self) -> None:
+        """Remove the folder with all that is left in it."""
+        remove(self.folder)
+
+
+def _written(path: Path, port_type: str) -> bool:
+    if not path.is_dir():
+        return port_type == "uri_file" and path.exists()
+    return port_type == "uri_folder" or any(path.iterdir())
+
+
+def _present(step: Step, name: str, source: Path, place: Path) -> Path:
+    """Show an input the way Azure ML mounts it: ``INPUT_name`` with the files in it.
+
+    The files are copies, so that whatever a step does with them, the original stays as it is. Above a size that would be
+    felt they are links; then a write to one is found out afterwards.
+    """
+    mode = getattr(step.job.inputs.get(name), "mode", None) or step.component.inputs[name].mode
+    if mode in ("direct", "rw_mount"):
+        return source
+    place.mkdir(parents=True)
+    entries = files_of(source) if source.is_dir() else [FileEntry(source.name, str(source), source.stat())]
+    show = shutil.copyfile if sum(entry.state.st_size for entry in entries) <= _COPIED_BYTES else _link
+    made = {""}
+    for entry in entries:
+        parent = os.path.dirname(entry.name)
+        if parent not in made:
+            (place / parent).mkdir(parents=True, exist_ok=True)
+            made.add(parent)
+        show(entry.path, place / entry.name)
+    return place if source.is_dir() else place / source.name
+
+
+def _link(source: str, target: Path) -> None:
+    os.symlink(os.path.abspath(source), target)
