@@ -1,0 +1,667 @@
+"""The command line: arguments into calls, results into text and an exit code.
+
+Only what every command needs is imported here; each command imports what it uses, so that ``mlops --help`` and shell
+completion answer at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gc
+import io
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from .. import __version__
+from ..errors import CompileError, InputError, MlopsError, Severity, format_error
+
+if TYPE_CHECKING:
+    from ..engines import Event, Listener, Run
+    from ..project import Project
+    from ..spec import PipelineJob
+    from ..stores.records import AssetRecord, RunRecord
+    from ..stores.store import Store
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+class _ReaderGone(Exception):
+    """Whoever reads what is printed (head, less) has gone away."""
+
+
+class _Commands(click.Group):
+    """The commands; click itself answers a broken pipe with the exit code of a failed job."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            result = super().invoke(context)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise _ReaderGone from None
+        return result
+
+
+@click.group(cls=_Commands, context_settings=_CONTEXT)
+@click.version_option(__version__, prog_name="mlops")
+@click.option("--project", "folder", metavar="DIR", help="The project's folder; default: the one around this folder.",
+              type=click.Path(exists=True, file_okay=False))
+@click.pass_context
+def cli(context: click.Context, folder: str | None) -> None:
+    """Azure ML pipelines: compile them, run them on this machine, see what they did.
+
+    Exit codes: 0 done, 1 a job failed, 2 wrong input, 130 canceled.
+    """
+    context.obj = folder
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; no user's mistake ends in a traceback."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    gc.set_threshold(100_000, 20, 20)  # a large pipeline is a million objects that stay: looking for garbage finds none
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a locale without arrows, a file name without an encoding
+    try:
+        # Without click's own endings, its call gives the exit code of a command that chose one.
+        code = cli.main(args=list(arguments) if arguments is not None else None, prog_name="mlops", standalone_mode=False,
+                        color=None if _colourful() else False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.Abort:
+        _say("canceled")
+        sys.exit(130)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "mlops"
+        _say(format_error(error.format_message(), fix=f"{command} --help"))
+        sys.exit(2)
+    except click.ClickException as error:
+        _say(error.format_message())
+        sys.exit(2)
+    except MlopsError as error:
+        show_error(error)
+        if "--json" in (sys.argv[1:] if arguments is None else arguments):
+            _print_json({"errors": str(error).splitlines() if not isinstance(error, CompileError) else [
+                str(finding) for finding in error.findings]})
+        sys.exit(error.exit_code)
+    except (_ReaderGone, BrokenPipeError):
+        # Nothing is wrong here. What is left in the buffers must not be tried again at the interpreter's end.
+        for descriptor in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        sys.exit(141)
+    except KeyboardInterrupt:
+        _say("canceled")
+        sys.exit(130)
+
+
+def _colourful() -> bool:
+    """Whether a terminal, if there is one, should get colours and a view that moves."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def show_error(error: MlopsError) -> None:
+    """Print an error; on a terminal with colour and the line that it is about."""
+    if not sys.stderr.isatty() or not _colourful():
+        _say(str(error))
+        return
+    if isinstance(error, CompileError):
+        for finding in error.findings:
+            show_finding(finding)
+    else:
+        _paint(error.what, str(error.place or ""), error.why, error.fix, "red")
+
+
+def show_finding(finding: Any, *, err: bool = True) -> None:
+    """Print a finding; on a terminal with its source line and a caret."""
+    stream = sys.stderr if err else sys.stdout
+    if not stream.isatty() or not _colourful():
+        click.echo(str(finding), err=err)
+        return
+    source = None
+    try:
+        if finding.place.line:
+            with open(finding.place.file, encoding="utf-8") as file:
+                source = next(line for number, line in enumerate(file, 1) if number == finding.place.line).rstrip()
+    except (OSError, StopIteration, UnicodeDecodeError):
+        pass
+    colour = "red" if finding.severity is Severity.ERROR else "yellow"
+    _paint(finding.what, str(finding.place), finding.why, finding.fix, colour, source, finding.place.column, err=err)
+
+
+def _paint(what: str, place: str, why: str, fix: str, colour: str, source: str | None = None, column: int = 0, *,
+           err: bool = True) -> None:
+    lead = click.style(f"{place}: ", bold=True) if place else ""
+    click.echo(lead + click.style(what, fg=colour, bold=True), err=err)
+    if source is not None:
+        click.echo(f"  | {source}\n  | {' ' * (column - 1)}{click.style('^', fg=colour, bold=True)}", err=err)
+    if why:
+        click.echo(click.style("  why: ", dim=True) + why, err=err)
+    if fix:
+        click.echo(click.style("  fix: ", fg="green") + fix, err=err)
+
+
+def _project(context: click.Context) -> Project:
+    from ..project import Project
+
+    return Project(context.obj, near=Path.cwd()) if context.obj else Project.discover()
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def _finite(metrics: Any) -> dict[str, Any]:
+    """Metrics for JSON, which has no word for NaN or infinity: those become strings."""
+    return {name: value if value - value == 0 else str(value) for name, value in metrics.items()}
+
+
+def _complete_pipeline(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    try:
+        return [name for name in _project(context.find_root()).pipeline_names() if name.startswith(incomplete)]
+    except MlopsError:
+        return []
+
+
+def _complete_run(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    try:
+        store = _project(context.find_root()).store()
+        try:
+            return [run.id for run in store.records.runs(200) if run.id.startswith(incomplete)]
+        finally:
+            store.close()
+    except MlopsError:
+        return []
+
+
+def _complete_step(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    try:
+        store = _project(context.find_root()).store()
+        try:
+            steps = store.records.steps(store.records.run(context.params["run"]).id)
+            return [step.name for step in steps if step.name.startswith(incomplete)]
+        finally:
+            store.close()
+    except MlopsError:
+        return []
+
+
+def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"{option} {text!r} has no '='", fix=f"write {option} NAME=VALUE")
+        if name in values:
+            raise InputError(f"{option} gives {name!r} twice", fix="give it once")
+        values[name] = value
+    return values
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+pipeline_argument = click.argument("pipeline", shell_complete=_complete_pipeline)
+run_argument = click.argument("run", default="latest", shell_complete=_complete_run)
+set_option = click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Another value for an input.")
+
+
+# --- compile ---------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, metavar="[FILE|DIR]...", type=click.Path())
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@click.pass_context
+def validate(context: click.Context, paths: tuple[str, ...], form: str, strict: bool) -> None:
+    """Find every mistake in the project's files, or in those given; nothing is run."""
+    project = None
+    findings: tuple[Any, ...]
+    try:
+        project = _project(context)
+        findings = project.validate(paths)
+    except CompileError as error:
+        findings = tuple(error.findings)
+    wrong = [finding for finding in findings if strict or finding.severity is Severity.ERROR]
+    if form == "json":
+        _print_json([{
+            "code": finding.code, "severity": finding.severity.value, "file": finding.place.file, "line": finding.place.line,
+            "column": finding.place.column, "what": finding.what, "why": finding.why, "fix": finding.fix,
+        } for finding in findings])
+    else:
+        for finding in findings:
+            show_finding(finding, err=False)
+        warnings = sum(finding.severity is Severity.WARNING for finding in findings)
+        counted = ", ".join(f"{count} {word}{'' if count == 1 else 's'}"
+                            for word, count in (("error", len(findings) - warnings), ("warning", warnings)) if count)
+        click.echo(counted or "no mistakes found", err=True)
+    if wrong:
+        context.exit(2)
+
+
+@cli.command()
+@pipeline_argument
+@set_option
+@click.option("--no-cache", is_flag=True, help="As if nothing were stored.")
+@json_option
+@click.pass_context
+def plan(context: click.Context, pipeline: str, values: tuple[str, ...], no_cache: bool, as_json: bool) -> None:
+    """Show which steps of PIPELINE would run or be reused, and why."""
+    project = _project(context)
+    job, name, catalogue = project.load(pipeline, _pairs("--set", values))
+    store = project.store()
+    try:
+        found, _ = project.plan(job, name, store, catalogue, reuse=not no_cache)
+    finally:
+        store.close()
+    if as_json:
+        _print_json({"pipeline": name, "steps": [{
+            "name": step.step.name, "action": step.action.value, "reason": step.reason, "waits": list(step.step.waits),
+            "fingerprint": step.fingerprint.digest if step.fingerprint else None,
+        } for step in found.steps.values()]})
+        return
+    colours = {"run": "yellow", "reuse": "cyan", "depends": "white"}
+    rows = [(step.step.name, step.action.value, step.reason) for step in found.steps.values()]
+    wide = max((len(row[0]) for row in rows), default=0)
+    for step_name, action, reason in rows:
+        click.echo(f"{step_name.ljust(wide)}  {click.style(action.ljust(7), fg=colours[action])}  {reason}")
+
+
+@cli.command()
+@pipeline_argument
+@click.option("--write", is_flag=True, help="Write pipelines/PIPELINE.yml instead of printing.")
+@click.pass_context
+def export(context: click.Context, pipeline: str, write: bool) -> None:
+    """Print PIPELINE as plain Azure ML YAML, for az ml job create."""
+    project = _project(context)
+    text = project.export(pipeline)
+    if not write:
+        click.echo(text, nl=False)
+        return
+    target = project.write_pipeline(pipeline, text)
+    click.echo(f"wrote {target}", err=True)
+
+
+# --- run -------------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@pipeline_argument
+@set_option
+@click.option("--output", "copies", multiple=True, metavar="NAME=PATH",
+              help="Copy an output of the pipeline to a path; what is there is replaced.")
+@click.option("--no-cache", is_flag=True, help="Run every step again.")
+@click.option("--jobs", type=click.IntRange(min=1), help="How many steps at once; default: the cores.")
+@json_option
+@click.pass_context
+def run(context: click.Context, pipeline: str, values: tuple[str, ...], copies: tuple[str, ...], no_cache: bool,
+        jobs: int | None, as_json: bool) -> None:
+    """Run PIPELINE, a name or a YAML file, on this machine."""
+    project = _project(context)
+    request = {"pipeline": pipeline, "values": _pairs("--set", values), "outputs": _pairs("--output", copies),
+               "cache": not no_cache, "jobs": jobs, "folder": str(Path.cwd())}
+    _run(context, project, request, as_json)
+
+
+def _run(context: click.Context, project: Project, request: dict[str, Any], as_json: bool) -> None:
+    job, name, catalogue = project.load(request["pipeline"], request["values"])
+    targets = {output: Path(os.path.abspath(Path(request["folder"], target))) for output, target in request["outputs"].items()}
+    for output, target in targets.items():
+        if output not in job.outputs:
+            from ..errors import did_you_mean
+
+            raise InputError(f"the pipeline has no output {output!r}", fix=did_you_mean(output, job.outputs))
+        _refuse_to_replace(target, output, project, job)
+    path = Path(request["pipeline"])
+    if path.suffix in (".yml", ".yaml"):
+        request = request | {"pipeline": os.path.abspath(path if path.is_file() else project.root / path)}
+    with _progress(as_json) as listener:
+        result = project.run(job, name, catalogue, request=request, jobs=request["jobs"], reuse=request["cache"],
+                             listener=listener)
+    from ..stores.artifacts import copy_out
+
+    copied = {}
+    for output, target in targets.items():
+        if output in result.outputs:
+            try:
+                copy_out(result.outputs[output].path, target)
+            except MlopsError as error:
+                result = dataclasses.replace(result, errors=(*result.errors, str(error)))
+            else:
+                copied[output] = str(target)
+    _show_result(result, copied, project, as_json)
+    if result.errors or not result.succeeded:
+        context.exit(1)
+
+
+def _refuse_to_replace(target: Path, output: str, project: Project, job: PipelineJob) -> None:
+    """What is at an output's path is replaced whole: it must not be, hold or lie in anything but an output."""
+    real = Path(os.path.realpath(target))
+    for source in project.sources(job):
+        kept = Path(os.path.realpath(source))
+        if real == kept or real in kept.parents or kept in real.parents:
+            raise InputError(f"--output {output}={target} would replace what the project is made of: {source}",
+                             why="a path is replaced whole", fix=f"name a path of its own: --output {output}=out/{output}")
+    for kept, word in ((project.root, "the project"), (Path.cwd(), "this folder"), (Path.home(), "your home folder")):
+        kept = Path(os.path.realpath(kept))
+        if real == kept or real in kept.parents:
+            raise InputError(f"--output {output}={target} would replace {word}", why="a path is replaced whole",
+                             fix=f"name a folder of its own: --output {output}={target / output}")
+    if (project.root / ".mlops").resolve() in (real, *real.parents):
+        raise InputError(f"--output {output}={target} is in the project's .mlops folder", fix="name another path")
+
+
+def _silent(event: Event) -> None:
+    """Nothing is told: there is JSON at the end."""
+
+
+@contextlib.contextmanager
+def _progress(as_json: bool) -> Iterator[Listener]:
+    """The listener that shows a run: live on a terminal, plain lines elsewhere, nothing beside JSON."""
+    from ..progress import live_progress, plain_progress
+
+    if as_json:
+        yield _silent
+    elif sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
+        with live_progress(sys.stderr) as listener:
+            yield listener
+    else:
+        yield plain_progress(sys.stderr)
+
+
+def _show_result(result: Run, copied: dict[str, str], project: Project, as_json: bool) -> None:
+    from ..errors import duration
+
+    if as_json:
+        _print_json({
+            "run": result.id, "pipeline": result.pipeline, "status": result.status.value, "seconds": round(result.seconds, 3),
+            "outputs": {name: {"path": str(output.path), "type": output.type, "asset": output.asset,
+                               **({"copied_to": copied[name]} if name in copied else {})}
+                        for name, output in result.outputs.items()},
+            "metrics": {name: _finite(metrics) for name, metrics in result.metrics.items()},
+            "steps": {name: {"status": step.status.value, "reason": step.reason, "seconds": step.seconds,
+                             "peak_memory": step.peak_memory, "exit_code": step.exit_code, "command": step.command,
+                             "log": str(project.root / ".mlops" / step.log) if step.log else None}
+                      for name, step in result.steps.items()},
+            "errors": list(result.errors), "notices": list(result.notices),
+        })
+    for error in result.errors:
+        if not as_json:
+            _say("")
+        _say(click.style(error.split("\n")[0], fg="red", bold=True) + error[len(error.split("\n")[0]):])
+    if as_json:
+        return
+    for notice in result.notices:
+        _say(f"note: {notice}")
+    for name, output in result.outputs.items():
+        asset = f"  ({output.asset})" if output.asset else ""
+        click.echo(f"{name}: {copied.get(name, _short(output.path))}{asset}")
+    counts: dict[str, int] = {}
+    for step in result.steps.values():
+        counts[step.status.value] = counts.get(step.status.value, 0) + 1
+    told = ", ".join(f"{count} {word}" for word, count in counts.items())
+    _say(f"{result.status.value} in {duration(result.seconds)} ({told}); see: mlops runs show {result.id}")
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+# --- past runs -------------------------------------------------------------------------------------------------------
+
+
+@cli.group()
+def runs() -> None:
+    """Past runs; RUN is a name, the beginning of one, or 'latest'."""
+
+
+def _store(context: click.Context) -> Store:
+    store = _project(context).store()
+    context.call_on_close(store.close)
+    return store
+
+
+@runs.command("list")
+@click.option("-n", "limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
+@click.option("--pipeline", help="Of one pipeline only.")
+@json_option
+@click.pass_context
+def list_runs(context: click.Context, limit: int, pipeline: str | None, as_json: bool) -> None:
+    """The latest runs, newest first."""
+    from datetime import datetime
+
+    from ..errors import duration
+
+    found = _store(context).records.runs(limit, pipeline)
+    if as_json:
+        _print_json([_run_json(record) for record in found])
+        return
+    if not found:
+        click.echo("no run yet; start one: mlops run PIPELINE", err=True)
+    _columns([("RUN", "PIPELINE", "STATUS", "STARTED", "TOOK")] + [
+        (record.id, record.pipeline, record.status.value, f"{datetime.fromtimestamp(record.started):%Y-%m-%d %H:%M:%S}",
+         duration(record.ended - record.started) if record.ended else "–") for record in found] if found else [])
+
+
+def _run_json(record: Any) -> dict[str, Any]:
+    return {"run": record.id, "pipeline": record.pipeline, "status": record.status.value, "started": record.started,
+            "ended": record.ended, "request": dict(record.request), "error": record.error,
+            "mlflow_run": record.mlflow_run}
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))] if rows else []
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@runs.command("show")
+@run_argument
+@json_option
+@click.pass_context
+def show_run(context: click.Context, run: str, as_json: bool) -> None:
+    """One run: its steps, outputs and metrics."""
+    from datetime import datetime
+
+    from ..errors import duration
+    from ..progress import megabytes
+
+    store = _store(context)
+    record = store.records.run(run)
+    steps = store.records.steps(record.id)
+    if as_json:
+        _print_json(_run_json(record) | {
+            "outputs": {name: {"path": str(store.folder / output.path), "type": output.type, "digest": output.digest}
+                        for name, output in record.outputs.items()},
+            "steps": [{"name": step.name, "status": step.status.value, "reason": step.reason, "seconds": step.seconds,
+                       "peak_memory": step.peak_memory, "exit_code": step.exit_code, "command": step.command,
+                       "log": str(store.folder / step.log) if step.log else None, "metrics": _finite(step.metrics),
+                       "params": dict(step.params), "waits": list(step.waits)} for step in steps],
+        })
+        return
+    click.echo(f"{record.id}: {record.pipeline}, {record.status.value}, started "
+               f"{datetime.fromtimestamp(record.started):%Y-%m-%d %H:%M:%S}"
+               + (f", took {duration(record.ended - record.started)}" if record.ended else ""))
+    _columns([("STEP", "STATUS", "TOOK", "MEMORY", "WHY")] + [
+        (step.name, step.status.value, duration(step.seconds) if step.seconds is not None else "–",
+         megabytes(step.peak_memory), step.reason) for step in steps])
+    for name, output in record.outputs.items():
+        click.echo(f"output {name}: {_short(store.folder / output.path)} ({output.type}, {megabytes(output.size)})")
+    for step in steps:
+        for metric, value in step.metrics.items():
+            click.echo(f"metric {step.name}: {metric} = {value:.6g}")
+    if record.error:
+        click.echo(record.error)
+
+
+@runs.command()
+@click.argument("run", default="latest", shell_complete=_complete_run)
+@click.argument("step", required=False, shell_complete=_complete_step)
+@click.pass_context
+def logs(context: click.Context, run: str, step: str | None) -> None:
+    """What the steps of a run printed, or one of them."""
+    from ..errors import did_you_mean
+
+    store = _store(context)
+    record = store.records.run(run)
+    steps = store.records.steps(record.id)
+    if step is not None and step not in {found.name for found in steps}:
+        raise InputError(f"run {record.id} has no step {step!r}", fix=did_you_mean(step, [found.name for found in steps]))
+    for found in steps:
+        if step not in (None, found.name) or not found.log:
+            continue
+        if step is None:
+            click.echo(f"==> {found.name}" + (" (reused)" if found.status.value == "reused" else ""))
+        path = store.folder / found.log
+        if not path.is_file():
+            click.echo(f"the log {_short(path)} is gone", err=True)
+            continue
+        with path.open("rb") as file:
+            while block := file.read(1 << 16):
+                sys.stdout.buffer.write(block)
+        sys.stdout.buffer.flush()
+
+
+@runs.command()
+@run_argument
+@json_option
+@click.pass_context
+def resume(context: click.Context, run: str, as_json: bool) -> None:
+    """Run a past run's pipeline again with the same values; what finished then is reused."""
+    project = _project(context)
+    record = _past_run(project, run)
+    request = dict(record.request)
+    if "step" in request and run != "latest":
+        _run_again(context, project, request, as_json)
+    else:
+        if "step" in request:  # the latest run of a pipeline is meant, not one step of it that was tried again
+            request = dict(_past_run(project, request["of"]).request)
+        _run(context, project, request | {"cache": True}, as_json)
+
+
+def _past_run(project: Project, run: str) -> RunRecord:
+    """A run that can be asked for again."""
+    store = project.store()
+    try:
+        record = store.records.run(run)
+    finally:
+        store.close()
+    if "pipeline" not in record.request:
+        raise InputError(f"run {record.id} was started from Python", fix="run it there again: what finished is reused")
+    return record
+
+
+@cli.command()
+@click.argument("run", shell_complete=_complete_run)
+@click.argument("job", shell_complete=_complete_step)
+@json_option
+@click.pass_context
+def step(context: click.Context, run: str, job: str, as_json: bool) -> None:
+    """Run JOB of the past run RUN once more: the code of now, the inputs of then.
+
+    It always runs, alone, and prints its command. The past run stays as it is.
+    """
+    project = _project(context)
+    record = _past_run(project, run)
+    # A run of a single step has no inputs of its own: they are those of the run that it was taken from.
+    request = {**record.request, "step": job, "of": record.request.get("of", record.id)}
+    _run_again(context, project, request, as_json)
+
+
+def _run_again(context: click.Context, project: Project, request: dict[str, Any], as_json: bool) -> None:
+    from ..engines import StepStarted
+    from ..engines.local.again import plan_again
+    from ..engines.local.engine import LocalEngine
+    from ..progress import plain_progress
+    from ..stores.store import Store
+
+    pipeline, name, catalogue = project.load(request["pipeline"], request["values"])
+    store = Store.open(project.root)
+    try:
+        graph = project.graph(pipeline, name)
+        plan, ground, differences = plan_again(graph, catalogue, store, store.records.run(request["of"]), request["step"])
+        if differences:
+            _say(f"note: not as in {request['of']}: {', '.join(differences)}")
+        tell = plain_progress(sys.stderr)  # on a terminal too: all that the step prints is wanted
+
+        def listen(event: Event) -> None:
+            if isinstance(event, StepStarted):
+                _say(f"$ {event.command}")
+            tell(event)
+
+        result = LocalEngine(store, ground).submit(plan, request=request, listener=_silent if as_json else listen)
+    finally:
+        store.close()
+    _show_result(result, {}, project, as_json)
+    if not result.succeeded:
+        context.exit(1)
+
+
+# --- assets ----------------------------------------------------------------------------------------------------------
+
+
+def _asset_group(kind: str, word: str) -> click.Group:
+    @click.group(word, help=f"{word.capitalize()} that pipelines on this machine have registered.")
+    def group() -> None:
+        pass
+
+    @group.command("list", help=f"The newest version of each of the {word}.")
+    @json_option
+    @click.pass_context
+    def list_assets(context: click.Context, as_json: bool) -> None:
+        store = _store(context)
+        found = store.assets.latest(kind)
+        if as_json:
+            _print_json([_asset_json(record, store) for record in found])
+            return
+        if not found:
+            click.echo(f"no {word} yet: a pipeline's named output registers one", err=True)
+            return
+        _columns([("NAME", "VERSION", "TYPE", "MADE BY")] + [
+            (record.name, record.version, record.type, record.run) for record in found])
+
+    @group.command("show", help="NAME, NAME:VERSION or NAME@latest: its versions, where it is and what made it.")
+    @click.argument("name")
+    @json_option
+    @click.pass_context
+    def show_asset(context: click.Context, name: str, as_json: bool) -> None:
+        store = _store(context)
+        bare, _, version = name.removeprefix("azureml:").replace("@", ":").partition(":")
+        record = store.assets.find(kind, bare, version or "latest")
+        versions = [other.version for other in store.assets.versions(kind, bare)]
+        if as_json:
+            _print_json(_asset_json(record, store) | {"versions": versions})
+            return
+        _columns([("name", record.name), ("version", record.version), ("type", record.type),
+                  ("path", _short(store.folder / record.path)), ("content", record.digest),
+                  ("made by", f"step {record.step} of run {record.run}"), ("versions", ", ".join(versions))])
+
+    return group
+
+
+def _asset_json(record: AssetRecord, store: Store) -> dict[str, Any]:
+    return {"name": record.name, "version": record.version, "type": record.type, "path": str(store.folder / record.path),
+            "digest": record.digest, "created": record.created, "run": record.run, "step": record.step}
+
+
+cli.add_command(_asset_group("data", "data"))
+cli.add_command(_asset_group("model", "models"))

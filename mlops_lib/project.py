@@ -1,0 +1,379 @@
+"""A project on disk: its components, its pipelines by name, and what can be done with them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import document, pipelines, settings
+from .binding import PipelinePort
+from .catalogue import Catalogue, Change, code_of, is_local, local_path, read_bytes
+from .engines import Listener, Run
+from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order
+from .graph import External, Graph, build
+from .plan import Plan, make_plan
+from .spec import (
+    DATA_TYPES,
+    Bound,
+    CommandComponent,
+    CommandJob,
+    Component,
+    Data,
+    Literal,
+    PipelineComponent,
+    PipelineJob,
+    kind_of_document,
+    value_problem,
+)
+from .spec.reading import literal_text
+from .stores.store import Store
+
+if TYPE_CHECKING:
+    from .dsl import ComponentFunction
+    from .engines.local.facts import Ground
+
+RENDERED = "# Written by 'mlops export {name} --write'. Remove this line to keep changes made by hand.\n"
+_MARKS = (settings.FILE, "components", "pipelines")
+_SUFFIXES = (".yml", ".yaml")
+
+
+class Project:
+    """A folder with components and pipelines.
+
+    Args:
+        root: The folder; paths in Python calls are relative to it.
+        near: Messages name files relative to this folder; default: the working directory.
+
+    Raises:
+        CompileError: ``mlops.yml`` has mistakes.
+    """
+
+    def __init__(self, root: str | Path, *, near: Path | None = None) -> None:
+        self.root = Path(os.path.abspath(root))
+        self._near = near
+        file = self.root / settings.FILE
+        catalogue = Catalogue(self.root, near=near)
+        folder = str(self.root)
+        default = _identifier(self.root.name)
+        if file.is_file():
+            name = catalogue.display(file)
+            value = document.parse(read_bytes(file, name), name)
+            self.settings = settings.read(value, folder=folder, default_experiment=default)
+        else:
+            self.settings = settings.Settings(experiment=default, folder=folder)
+
+    @classmethod
+    def discover(cls, start: str | Path | None = None) -> Project:
+        """The project around *start* (default: the working directory).
+
+        It is the first folder upwards that has ``mlops.yml``, ``components/`` or ``pipelines/``.
+
+        Raises:
+            InputError: there is none.
+        """
+        here = Path(os.path.abspath(start or os.getcwd()))
+        for folder in (here, *here.parents):
+            if (folder / settings.FILE).is_file() or any((folder / name).is_dir() for name in _MARKS[1:]):
+                return cls(folder)
+        raise InputError(f"no project in {here} or above it", why=f"a project has {', '.join(_MARKS[:-1])} or {_MARKS[-1]}",
+                         fix="change to the project's folder")
+
+    def catalogue(self) -> Catalogue:
+        """The project's files as they are now."""
+        return Catalogue(self.root, near=self._near)
+
+    # --- components and pipelines ------------------------------------------------------------------------------------
+
+    def component(self, name: str) -> ComponentFunction:
+        """A component, by name or file, as a function that makes a job of it inside a ``@pipeline``.
+
+        Raises:
+            InputError: there is none; CompileError: it has mistakes.
+        """
+        from .dsl import ComponentFunction
+
+        catalogue = self.catalogue()
+        if name.endswith(_SUFFIXES):
+            found = catalogue.component(self.root / name)
+            catalogue.raise_errors()
+            if found is None:
+                raise InputError(f"{name!r} is no component")
+        else:
+            found = catalogue.find_component(name)
+        return ComponentFunction(self, found)
+
+    def pipeline_names(self) -> list[str]:
+        """What ``mlops run`` takes by name: files of ``pipelines/`` and what the roles of the components give."""
+        names = {path.stem for path in self._pipeline_files()}
+        with contextlib.suppress(InputError):  # running one says what is wrong
+            names |= set(pipelines.available(self._cast(self.catalogue()), self.settings))
+        return sorted(names)
+
+    def load(self, name: str, values: Mapping[str, str] | None = None) -> tuple[PipelineJob, str, Catalogue]:
+        """A pipeline by name or file, linked, with values for its inputs.
+
+        A path means that file. Of a name, a file in ``pipelines/`` that was written by hand comes first; then what the
+        components' roles give.
+
+        Args:
+            name: ``train``, or a path that ends in ``.yml`` or ``.yaml``.
+            values: Texts for inputs, as ``--set`` takes them.
+
+        Returns:
+            The pipeline, a name for it, and the files it was read from.
+
+        Raises:
+            InputError: no such pipeline, or a value that does not fit; CompileError: mistakes in its files.
+        """
+        catalogue = self.catalogue()
+        path = self._file_of(name)
+        stem = path.stem if path else name
+        given = values or {}
+        if path is not None and (name.endswith(_SUFFIXES) or not _rendered(path)):
+            job = catalogue.pipeline(path, lambda job: with_values(job, given))
+        else:
+            job = self._assembled(stem, catalogue, change=lambda job: with_values(job, given))
+        return job, stem, catalogue
+
+    def _assembled(self, name: str, catalogue: Catalogue, *, folder: Path | None = None,
+                   change: Change | None = None) -> PipelineJob:
+        parts = self._cast(catalogue)
+        if parts == pipelines.Cast() or name not in (*pipelines.ROLES, self.settings.experiment):
+            raise InputError(f"no pipeline {name!r}", why="neither a file in pipelines/ nor a role of the components",
+                             fix=did_you_mean(name, self.pipeline_names()))
+        job = pipelines.assemble(name, parts, self.settings, folder=str(folder or self.root))
+        linked = catalogue.link(job, change)
+        catalogue.raise_errors()
+        return linked
+
+    def _cast(self, catalogue: Catalogue) -> pipelines.Cast:
+        components = [catalogue.component(path) for path in catalogue.names("components").values()]
+        catalogue.raise_errors()
+        return pipelines.cast(component for component in components if component is not None)
+
+    def _pipeline_files(self) -> Iterable[Path]:
+        folder = self.root / "pipelines"
+        if not folder.is_dir():
+            return ()
+        return sorted(path for path in folder.iterdir()
+                      if path.suffix in _SUFFIXES and not path.name.startswith(".") and path.is_file())
+
+    def _file_of(self, name: str) -> Path | None:
+        if name.endswith(_SUFFIXES):
+            for base in (Path.cwd(), self.root):
+                if (base / name).is_file():
+                    return Path(os.path.abspath(base / name))
+            raise InputError(f"the file {name!r} does not exist", fix=did_you_mean(name, self.pipeline_names()))
+        return next((path for path in self._pipeline_files() if path.stem == name), None)
+
+    def export(self, name: str, *, folder: Path | None = None) -> str:
+        """A pipeline as plain Azure ML YAML, its paths relative to *folder* (default: ``pipelines/``).
+
+        Raises:
+            InputError, CompileError: as :meth:`load`.
+        """
+        target = folder or self.root / "pipelines"
+        path = self._file_of(name)
+        catalogue = self.catalogue()
+        if path is not None and not _rendered(path):
+            job = catalogue.spec(path)
+            catalogue.raise_errors()
+            if not isinstance(job, PipelineJob | CommandJob):
+                raise InputError(f"{catalogue.display(path)} is not a pipeline")
+            return document.unparse(job.to_dict())
+        stem = path.stem if path else name
+        job = self._assembled(stem, catalogue, folder=target)
+        return document.unparse(job.to_dict(), header=RENDERED.format(name=stem))
+
+    def write_pipeline(self, name: str, text: str) -> str:
+        """Write an exported pipeline to ``pipelines/``, whole or not at all; its path, for messages.
+
+        Raises:
+            InputError: a file written by hand is there; RunError: the machine refuses.
+        """
+        from .stores.database import translated
+
+        target = self._file_of(name) or self.root / "pipelines" / f"{name}.yml"
+        shown = self.catalogue().display(target)
+        if target.exists() and not _rendered(target):
+            raise InputError(f"{shown} was written by hand", why="writing would lose that",
+                             fix="print it instead, without --write, or move the file away")
+        with translated(target):
+            target.parent.mkdir(exist_ok=True)
+            fresh = target.with_name(f".{target.name}.new")
+            fresh.write_text(text, encoding="utf-8")
+            fresh.replace(target)
+        return shown
+
+    # --- doing -------------------------------------------------------------------------------------------------------
+
+    def validate(self, paths: Iterable[str | Path] = ()) -> tuple[Finding, ...]:
+        """Every mistake of the given files and folders, or of all the project's files; nothing is run.
+
+        Raises:
+            InputError: a path does not exist.
+        """
+        catalogue = self.catalogue()
+        known_only = False
+        files: list[Path] = []
+        for path in [Path(os.path.abspath(path)) for path in paths] or [self.root]:
+            if path.is_dir():
+                known_only = True
+                files += [file for file in catalogue.project_files(path) if _is_known(file, catalogue)]
+            elif path.exists():
+                files.append(path)
+            else:
+                raise InputError(f"the file {catalogue.display(path)!r} does not exist", fix="correct the path")
+        for file in files:
+            if file.name == settings.FILE:
+                continue  # read, and refused when wrong, as the project was opened
+            catalogue.check_file(file)
+        findings = list(catalogue.findings())
+        if known_only and not any(finding.severity is Severity.ERROR for finding in findings):
+            findings += self._assembly_findings(files, catalogue)
+        return in_order(findings)
+
+    def _assembly_findings(self, files: Iterable[Path], catalogue: Catalogue) -> list[Finding]:
+        """Mistakes that only the assembled pipelines show, and renderings that lag behind their components."""
+        found: list[Finding] = []
+        written = {path.stem for path in self._pipeline_files() if not _rendered(path)}
+        try:
+            for name in pipelines.available(self._cast(catalogue), self.settings):
+                if name not in written:
+                    self._assembled(name, catalogue)
+        except CompileError as error:
+            return list(error.findings)
+        except InputError as error:
+            return [Finding(code="assembly", what=error.what, place=error.place or Place(self.settings.file), why=error.why,
+                            fix=error.fix)]
+        for file in files:
+            if file.parent == self.root / "pipelines" and _rendered(file):
+                try:
+                    fresh = self.export(file.stem)
+                except InputError:
+                    continue
+                if fresh != file.read_text(encoding="utf-8"):
+                    found.append(Finding(
+                        code="stale-export", what="the file differs from what its components give",
+                        place=Place(catalogue.display(file), 1, 1), severity=Severity.WARNING,
+                        why=f"'mlops run {file.stem}' follows the components as long as the first line says so",
+                        fix=f"write it anew (mlops export {file.stem} --write), or remove its first line to keep what it says"))
+        return found
+
+    def sources(self, job: PipelineJob) -> list[Path]:
+        """What a pipeline is made from and reads on this machine: nothing that a run may replace."""
+        names = (settings.FILE, "components", "pipelines", "environments", "mlops_lib", ".git")
+        found = [self.root / name for name in names if (self.root / name).exists()]
+        for step in build(job).steps.values():
+            found += [local_path(given.path, given.folder) for given in step.inputs.values()
+                      if isinstance(given, External) and is_local(given.path)]
+            code = code_of(step.component)
+            if code is not None:
+                found.append(code)
+        return list(dict.fromkeys(found))
+
+    def graph(self, job: PipelineJob, name: str) -> Graph:
+        """The graph of a linked pipeline."""
+        return build(job, name=name)
+
+    def plan(self, job: PipelineJob, name: str, store: Store, catalogue: Catalogue, *,
+             reuse: bool = True) -> tuple[Plan, Ground]:
+        """Which steps of a pipeline would run, and why; reads what their fingerprints depend on, runs nothing."""
+        from .engines.local.facts import gather
+
+        graph = build(job, name=name)
+        ground = gather(graph, catalogue, store)
+        plan = make_plan(graph, ground.facts, store.lookup, store.history_of(graph.name), reuse=reuse)
+        store.digests.flush()
+        return plan, ground
+
+    def run(self, job: PipelineJob, name: str, catalogue: Catalogue, *, request: Mapping[str, Any], jobs: int | None = None,
+            reuse: bool = True, listener: Listener = lambda event: None) -> Run:
+        """Run a linked pipeline on this machine.
+
+        Raises:
+            InputError: data that is not there; RunError: the machine refused; Canceled: the user stopped it.
+        """
+        from .engines.local.engine import LocalEngine
+
+        store = Store.open(self.root)
+        try:
+            plan, ground = self.plan(job, name, store, catalogue, reuse=reuse)
+            return LocalEngine(store, ground, jobs=jobs).submit(plan, request=request, listener=listener)
+        finally:
+            store.close()
+
+    def store(self) -> Store:
+        """The project's records, for reading."""
+        return Store.open(self.root, reading=True)
+
+
+def with_values(job: PipelineJob, values: Mapping[str, str]) -> PipelineJob:
+    """*job*, whose components are in place, with other values for its inputs.
+
+    Args:
+        job: A pipeline.
+        values: Texts by input: a path, relative to the working directory, for data; for anything else a literal, as YAML
+            would read it.
+
+    Raises:
+        InputError: it has no such input.
+    """
+    inputs = dict(job.inputs)
+    for name, text in values.items():
+        if name not in inputs:
+            raise InputError(f"the pipeline has no input {name!r}", fix=did_you_mean(name, inputs) if inputs else "")
+        old, place = inputs[name], Place(f"--set {name}")
+        if isinstance(old, Data) or _is_path(name, job):
+            # What a person types is relative to where that person is, not to the pipeline's file.
+            path = str(local_path(text, os.getcwd())) if is_local(text) else text
+            inputs[name] = dataclasses.replace(old, path=path, place=place) if isinstance(old, Data) else \
+                Literal(text=path, value=path, place=place)
+        else:
+            inputs[name] = _literal(text, place)
+    return dataclasses.replace(job, inputs=inputs)
+
+
+def _is_path(name: str, job: PipelineJob) -> bool:
+    """Whether an input of *job* goes into a port for data."""
+    return any(value.to == PipelinePort("inputs", name) and node.component and port in node.component.inputs
+               and node.component.inputs[port].type in DATA_TYPES
+               for node in job.jobs.values() for port, value in node.inputs.items() if isinstance(value, Bound))
+
+
+def _literal(text: str, place: Place) -> Literal:
+    with contextlib.suppress(CompileError):  # not YAML: then a string like any other
+        value = document.parse(text, place.file)
+        if isinstance(value, document.Scalar) and value.value is not None:
+            return Literal(text=literal_text(value), value=value.value, place=place)
+    return Literal(text=text, value=text, place=place)
+
+
+def _rendered(path: Path) -> bool:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline() == RENDERED.format(name=path.stem)
+
+
+def _is_known(file: Path, catalogue: Catalogue) -> bool:
+    """Whether a file that nobody named is ours to check: Azure ML's kinds, and what is too broken to tell."""
+    top = file.relative_to(catalogue.root).parts[0] if file.is_relative_to(catalogue.root) else ""
+    try:
+        value = document.parse(read_bytes(file, str(file)), str(file))
+    except CompileError:
+        return top in ("components", "pipelines", "environments")
+    if not isinstance(value, document.Table):
+        return file.parent == catalogue.root / "pipelines"  # it has a name that ``mlops run`` takes
+    return kind_of_document(value) is not None or (top == "components" and file.stem == "component")
+
+
+def _identifier(name: str) -> str:
+    word = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")
+    return word if word[:1].isalpha() else f"project-{word}".rstrip("-")
+
+
+__all__ = ["CommandComponent", "Component", "PipelineComponent", "Project", "value_problem", "with_values"]
