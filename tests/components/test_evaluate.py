@@ -1,0 +1,153 @@
+"""evaluate: the best candidate wins, a tie keeps the first, what is not finite never wins."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+TRAINERS = ("train_lightgbm", "train_hist_gradient_boosting", "train_logistic")
+
+
+@pytest.fixture(scope="module")
+def evaluate(component: Callable[[str], ModuleType]) -> ModuleType:
+    return component("evaluate")
+
+
+def named(**metrics: float) -> dict[str, dict[str, Any]]:
+    return {name: {"log_loss": value, "roc_auc": value} for name, value in metrics.items()}
+
+
+def test_the_best_candidate_is_chosen_in_the_direction_of_the_metric(evaluate: ModuleType) -> None:
+    assert evaluate.choose(named(a=0.5, b=0.4, c=0.6), "log_loss") == "b"
+    assert evaluate.choose(named(a=0.5, b=0.4, c=0.6), "roc_auc") == "c"
+
+
+def test_a_tie_keeps_the_first(evaluate: ModuleType) -> None:
+    assert evaluate.choose(named(z=0.4, a=0.4), "log_loss") == "z"
+    assert evaluate.choose(named(z=0.4, a=0.4), "roc_auc") == "z"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_metric_that_is_not_finite_never_wins(evaluate: ModuleType, value: float) -> None:
+    for metric in ("log_loss", "roc_auc"):
+        assert evaluate.choose(named(a=value, b=0.9), metric) == "b"
+        with pytest.raises(evaluate.InputError, match="no candidate has a finite"):
+            evaluate.choose(named(a=value), metric)
+
+
+def test_predictions_outside_0_and_1_have_no_metrics(evaluate: ModuleType) -> None:
+    for wrong in (1.2, -0.1, math.nan, math.inf):
+        assert math.isnan(evaluate.measure(np.array([0, 1]), np.array([0.5, wrong]), 0.5)["log_loss"])
+
+
+@pytest.mark.parametrize(
+    ("count", "names", "message"),
+    [
+        (2, "a", "2 models were given but 1 names"),
+        (2, "a,a", "the same name"),
+        (1, "champion", "not a name for a candidate: 'champion'"),
+        (1, "<b>", "not a name for a candidate"),
+    ],
+)
+def test_wrong_names_are_refused(evaluate: ModuleType, count: int, names: str, message: str) -> None:
+    with pytest.raises(evaluate.InputError, match=message):
+        evaluate.named([Path("x")] * count, names)
+
+
+def test_test_data_that_cannot_be_used_is_refused(
+    save: Callable[..., Path], evaluate: ModuleType, parts: dict[str, Path], tmp_path: Path
+) -> None:
+    table = pq.read_table(parts["test"])
+    (tmp_path / "nothing").mkdir()
+    for folder, message in (
+        (tmp_path / "nothing", "holds no Parquet file"),
+        (save(table.slice(0, 0), tmp_path / "empty"), "needs both classes"),
+        (
+            save(table.drop_columns(["late", "flight_id"]), tmp_path / "lacking"),
+            "no column late and no column flight_id",
+        ),
+    ):
+        with pytest.raises(evaluate.InputError, match=message):
+            evaluate.read(folder, "late", "flight_id")
+
+
+def test_names_are_escaped_in_the_report(evaluate: ModuleType) -> None:
+    metrics = {"log_loss": 0.5, "brier": 0.2, "roc_auc": None, "pr_auc": 0.4, "confusion": None}
+    summary = {
+        "best": "<i>&",
+        "metric": "log_loss",
+        "threshold": 0.5,
+        "test": {"rows": 2, "positives": 1, "digest": "sha256:0"},
+        "models": {"<i>&": {"role": "candidate", **metrics}},
+    }
+    page = evaluate.render(summary, np.array([0, 1]), {"<i>&": np.array([0.1, 0.9])})
+    assert "<i>" not in page
+    assert "&lt;i&gt;&amp;" in page
+    assert "not finite" in page
+
+
+def test_candidates_and_champion_are_measured_on_the_same_rows(
+    step: Callable[..., subprocess.CompletedProcess[str]],
+    models: dict[str, Path],
+    broken_model: Path,
+    parts: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    candidates = {"broken": broken_model, **{name: models[name] for name in TRAINERS}}
+    values = {
+        **{f"model_{number}": path for number, path in enumerate(candidates.values(), start=1)},
+        "names": ",".join(candidates),
+        "test": parts["test"],
+        "champion": models["train_logistic"],
+    }
+    outcome = step("evaluate", values, {"metrics": tmp_path / "metrics", "best": tmp_path / "best"})
+    assert outcome.returncode == 0, outcome.stderr
+
+    summary = json.loads((tmp_path / "metrics" / "metrics.json").read_text())
+    measured = summary["models"]
+    test = pd.read_parquet(parts["test"])
+    assert list(measured) == [*candidates, "champion"]
+    assert summary["champion"] == "champion"
+    assert summary["test"]["rows"] == len(test)
+    assert summary["test"]["digest"].startswith("sha256:")
+    assert measured["broken"]["log_loss"] is None
+    assert measured["champion"] == {**measured["train_logistic"], "role": "champion"}
+    best = min(TRAINERS, key=lambda name: measured[name]["log_loss"])
+    assert summary["best"] == best
+    for path in models[best].iterdir():
+        assert (tmp_path / "best" / path.name).read_bytes() == path.read_bytes()
+
+    rows = pd.read_parquet(tmp_path / "metrics" / "predictions.parquet")
+    assert rows["id"].tolist() == test["flight_id"].tolist()
+    assert rows["label"].tolist() == test["late"].tolist()
+    assert list(rows) == ["id", "label", *(f"probability_{name}" for name in measured)]
+    cells = measured[best]["confusion"]
+    assert sum(cells.values()) == len(test)
+    assert cells["tp"] + cells["fp"] == (rows[f"probability_{best}"] >= summary["threshold"]).sum()
+
+    page = (tmp_path / "metrics" / "report.html").read_text()
+    assert page.count("<svg") == 2
+    assert "<script" not in page
+    assert "<link" not in page
+    assert "<img" not in page
+
+
+def test_only_broken_candidates_is_one_line_and_exit_code_1(
+    step: Callable[..., subprocess.CompletedProcess[str]], broken_model: Path, parts: dict[str, Path], tmp_path: Path
+) -> None:
+    values = {"model_1": broken_model, "names": "broken", "test": parts["test"]}
+    outcome = step("evaluate", values, {"metrics": tmp_path / "metrics", "best": tmp_path / "best"})
+    assert outcome.returncode == 1
+    assert not (tmp_path / "best").exists()
+    assert outcome.stderr.splitlines()[-1].startswith("evaluate: no candidate has a finite log_loss")
+    assert "Traceback" not in outcome.stderr
