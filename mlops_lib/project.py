@@ -186,9 +186,12 @@ class Project:
             if not isinstance(job, PipelineJob | CommandJob):
                 raise InputError(f"{catalogue.display(path)} is not a pipeline")
             return document.unparse(job.to_dict())
-        stem = path.stem if path else name
-        job = self._assembled(stem, catalogue, folder=target)
-        return document.unparse(job.to_dict(), header=RENDERED.format(name=stem))
+        return self._rendering(path.stem if path else name, catalogue, target)
+
+    def _rendering(self, name: str, catalogue: Catalogue, folder: Path) -> str:
+        """What the components give for a name, as a file for *folder*."""
+        job = self._assembled(name, catalogue, folder=folder)
+        return document.unparse(job.to_dict(), header=RENDERED.format(name=name))
 
     def write_pipeline(self, name: str, text: str) -> str:
         """Write an exported pipeline to ``pipelines/``, whole or not at all; its path, for messages.
@@ -254,7 +257,7 @@ class Project:
         for file in files:
             if file.parent == self.root / "pipelines" and _rendered(file):
                 try:
-                    fresh = self.export(file.stem)
+                    fresh = self._rendering(file.stem, catalogue, file.parent)
                 except InputError:
                     continue
                 if fresh != file.read_text(encoding="utf-8"):
