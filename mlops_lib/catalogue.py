@@ -20,7 +20,6 @@ from .spec import (
     Asset,
     Bound,
     CommandComponent,
-    CommandJob,
     Component,
     Data,
     Environment,
@@ -29,9 +28,11 @@ from .spec import (
     Job,
     JobOutput,
     Literal,
+    OtherComponent,
     PipelineComponent,
     PipelineJob,
     Report,
+    SingleJob,
     Spec,
     kind_of_document,
     read,
@@ -64,6 +65,9 @@ def parse_asset(text: str) -> AssetName | None:
     return AssetName(match["name"], version, label or (None if version else "latest"))
 
 
+_NOT_A_COMPONENT = {PipelineJob: "it is a pipeline job; a component of type pipeline declares ports instead of values",
+                    SingleJob: "it is a job; a component declares ports instead of values", Environment: "it is an environment"}
+
 Change = Callable[[PipelineJob], PipelineJob]
 
 
@@ -80,6 +84,7 @@ class Catalogue:
         self._near = near or Path.cwd()
         self._specs: dict[Path, Spec | None] = {}
         self._linked: dict[Path, Component | None] = {}
+        self._parsed: dict[Path, document.Value | CompileError] = {}
         self._foreign: set[Path] = set()
         self._by_name: dict[str, dict[str, Path]] = {}
         self.report = Report()
@@ -95,6 +100,23 @@ class Catalogue:
                 continue
         return str(path)
 
+    def content(self, path: Path) -> document.Value:
+        """A file's content, read and parsed once.
+
+        Raises:
+            InputError: the file cannot be read; CompileError: it is not YAML.
+        """
+        if path not in self._parsed:
+            name = self.display(path)
+            try:
+                self._parsed[path] = document.parse(read_bytes(path, name), name)
+            except CompileError as error:
+                self._parsed[path] = error
+        found = self._parsed[path]
+        if isinstance(found, CompileError):
+            raise found
+        return found
+
     def spec(self, path: Path, kind: str | None = None) -> Spec | None:
         """What a file is; its mistakes go to the report, once however often it is asked for.
 
@@ -103,10 +125,9 @@ class Catalogue:
         """
         path = Path(os.path.abspath(path))
         if path not in self._specs:
-            name = self.display(path)
             self._specs[path] = None
             try:
-                value = document.parse(read_bytes(path, name), name)
+                value = self.content(path)
             except CompileError as error:
                 self.report.findings += error.findings
                 return None
@@ -154,16 +175,22 @@ class Catalogue:
             for path in self.project_files(folder) if folder.is_dir() else ():
                 if kind == "environments" and path.stem.startswith("conda"):
                     continue  # what an environment file refers to, not one itself
-                value = _peek(path, self.display(path))
+                value = self._peek(path)
                 name = value.get("name") if isinstance(value, document.Table) else None
                 known = kind_of_document(value) if value is not None else None
-                if known is not None and isinstance(name, document.Scalar) and _FOLDER_OF.get(known) == kind:
+                if known is not None and isinstance(name, document.Scalar) and _is_of(known, kind):
                     if name.text in found:
                         self.report.add("duplicate-name", f"{kind[:-1]} {name.text!r} is there twice", name.place,
                                         why=f"the other is {self.display(found[name.text])}", fix="rename one of them")
                     found.setdefault(name.text, path)
             self._by_name[kind] = found
         return self._by_name[kind]
+
+    def _peek(self, path: Path) -> document.Value | None:
+        try:
+            return self.content(path)
+        except (CompileError, InputError):
+            return None
 
     # --- linking -----------------------------------------------------------------------------------------------------
 
@@ -180,18 +207,18 @@ class Catalogue:
         """
         before = len(self.report.findings)
         spec = self.spec(path)
-        linked = self.link(spec, change) if isinstance(spec, PipelineJob | CommandJob) else None
+        linked = self.link(spec, change) if isinstance(spec, PipelineJob | SingleJob) else None
         self.raise_errors()
         if linked is None:
             del self.report.findings[before:]
-            component = isinstance(spec, CommandComponent | PipelineComponent)
+            component = isinstance(spec, CommandComponent | PipelineComponent | OtherComponent)
             kind = "a component, not a pipeline" if component else "neither a pipeline nor a job"
             raise InputError(f"{self.display(path)} is {kind}", fix="name a pipeline job's file")
         return linked
 
-    def link(self, job: PipelineJob | CommandJob, change: Change | None = None) -> PipelineJob:
+    def link(self, job: PipelineJob | SingleJob, change: Change | None = None) -> PipelineJob:
         """*job* with its components in place, checked; what is wrong goes to the report."""
-        if isinstance(job, CommandJob):
+        if isinstance(job, SingleJob):
             job = as_pipeline(job)
         if job.component is not None:
             before = len(self.report.findings)
@@ -288,21 +315,30 @@ class Catalogue:
             elif isinstance(component, PipelineComponent):
                 component = dataclasses.replace(component, jobs=self._link_jobs(component, above))
                 check_component(component, self.report)
-            elif job.reference is not None and job.type in ("command", "pipeline"):
-                component = self._resolve(job.reference, pipeline.folder, job.places.get("component", job.place), above)
-                if component is not None and isinstance(component, PipelineComponent) != (job.type == "pipeline"):
-                    kind = "pipeline" if isinstance(component, PipelineComponent) else "command"
-                    self.report.add("wrong-component",
-                                    f"job {name!r} is of type {job.type}, its component is a {kind} component",
-                                    job.places.get("component", job.place), fix=f"write 'type: {kind}'")
-                    component = None
-            elif component is None and job.type in ("command", "pipeline") and not {"command", "component"} & job.places.keys():
-                self.report.add("missing-key", f"job {name!r} has neither a component nor a command", job.place,
-                                fix="add 'component: …'")
+            elif component is not None:
+                check_component(component, self.report)
+            elif job.reference is not None:
+                component = self._resolve(job.reference, pipeline.folder, self._place_of_reference(job), above)
+            elif job.type in _CARRIES and not _CARRIES[job.type] & job.places.keys():
+                first, *others = sorted(_CARRIES[job.type])
+                self.report.add("missing-key", f"job {name!r} has neither a {first} nor a {others[0]}" if others else
+                                f"job {name!r} has no {first}", job.place, fix=f"add '{first}: …'")
+            expected = "command" if job.type == "sweep" else job.type
+            if component is not None and component.type != expected and job.type in _CARRIES:
+                what = "its trial" if job.type == "sweep" else "its component"
+                self.report.add("wrong-component",
+                                f"job {name!r} is of type {job.type}, {what} is a {component.type} component",
+                                self._place_of_reference(job),
+                                fix="name a command component" if job.type == "sweep" else f"write 'type: {component.type}'")
+                component = None
             self._check_paths(job.inputs.values(), pipeline.folder)
             self._check_environment_of(job.environment, pipeline.folder, job.places.get("environment", job.place))
             linked[name] = dataclasses.replace(job, component=component)
         return linked
+
+    @staticmethod
+    def _place_of_reference(job: Job) -> Place:
+        return job.places.get("trial" if job.type == "sweep" else "component", job.place)
 
     @staticmethod
     def _open_ports(job: Job, component: CommandComponent, pipeline: PipelineJob | PipelineComponent) -> CommandComponent:
@@ -356,18 +392,18 @@ class Catalogue:
                 self._linked[path] = None
                 return None
             spec = self.spec(path)
-            if isinstance(spec, CommandComponent | PipelineComponent):
+            if isinstance(spec, CommandComponent | PipelineComponent | OtherComponent):
                 spec = dataclasses.replace(spec, file=str(path))
             if isinstance(spec, PipelineComponent):
                 spec = dataclasses.replace(spec, jobs=self._link_jobs(spec, (*above, path)))
             if isinstance(spec, CommandComponent):
                 self._check_command(spec)
-            elif isinstance(spec, PipelineComponent):
+            elif isinstance(spec, PipelineComponent | OtherComponent):
                 check_component(spec, self.report)
             elif spec is not None or path in self._foreign:
                 self.report.add("wrong-component", f"{self.display(path)} is not a component",
-                                place or Place(self.display(path)), why="here a component is a command or a pipeline")
-            self._linked[path] = spec if isinstance(spec, CommandComponent | PipelineComponent) else None
+                                place or Place(self.display(path)), why=_NOT_A_COMPONENT.get(type(spec), ""))
+            self._linked[path] = spec if isinstance(spec, CommandComponent | PipelineComponent | OtherComponent) else None
         return self._linked[path]
 
     # --- checks that need the disk -----------------------------------------------------------------------------------
@@ -435,15 +471,17 @@ class Catalogue:
     def check_file(self, path: Path) -> None:
         """Check one file of any kind and all that it refers to."""
         spec = self.spec(path)
-        if isinstance(spec, PipelineJob | CommandJob):
+        if isinstance(spec, PipelineJob | SingleJob):
             self.link(spec)
-        elif isinstance(spec, CommandComponent | PipelineComponent):
+        elif isinstance(spec, CommandComponent | PipelineComponent | OtherComponent):
             self.component(path)
         elif isinstance(spec, Asset) and spec.path:
             self._check_paths([Data(path=spec.path, place=spec.places.get("path", spec.place))], spec.folder)
 
 
-_FOLDER_OF = {"command component": "components", "pipeline component": "components", "environment": "environments"}
+# What a job of a type has: a component that it names, or what it runs itself.
+_CARRIES = {"command": {"component", "command"}, "parallel": {"component", "task"}, "pipeline": {"component"},
+            "spark": {"component", "entry"}, "sweep": {"trial"}}
 
 
 def code_of(component: CommandComponent) -> Path | None:
@@ -496,11 +534,9 @@ def _moved(job: Job, folder: str) -> Job:
     return dataclasses.replace(job, inputs=inputs, environment=environment)
 
 
-def _peek(path: Path, name: str) -> document.Value | None:
-    try:
-        return document.parse(read_bytes(path, name), name)
-    except (CompileError, InputError):
-        return None
+def _is_of(kind: str, folder: str) -> bool:
+    """Whether a file of a kind belongs to ``components`` or ``environments``."""
+    return kind.endswith(" component") if folder == "components" else kind == "environment"
 
 
 def _nearby(path: Path) -> str:

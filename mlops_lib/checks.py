@@ -33,7 +33,7 @@ def check_component(component: Component, report: Report) -> None:
     _check_ports(component, report)
     if isinstance(component, CommandComponent):
         _check_command(component, report)
-    else:
+    elif isinstance(component, PipelineComponent):
         check_pipeline(component, report)
 
 

@@ -12,7 +12,6 @@ from .errors import InputError, Place
 from .spec import (
     Bound,
     CommandComponent,
-    CommandJob,
     Data,
     Environment,
     Input,
@@ -22,6 +21,7 @@ from .spec import (
     Literal,
     PipelineComponent,
     PipelineJob,
+    SingleJob,
 )
 from .spec.ports import NOWHERE
 
@@ -128,7 +128,7 @@ def build(pipeline: PipelineJob, *, name: str | None = None) -> Graph:
     )
 
 
-def as_pipeline(job: CommandJob) -> PipelineJob:
+def as_pipeline(job: SingleJob) -> PipelineJob:
     """A command job as the pipeline of one job that runs the same command: its inputs and outputs are the pipeline's."""
     inner = replace(
         job.job,
@@ -206,7 +206,7 @@ class _Builder:
                              why="it is in a registry, which only Azure ML can read", fix="name the component's file")
         if isinstance(component, PipelineComponent):
             return self.expand(component, inputs, prefix=f"{name}.", environment_variables=variables)
-        if component is None or job.type != "command":
+        if not isinstance(component, CommandComponent) or job.type != "command":
             raise InputError(f"job {name!r} is of type {job.type!r}, which does not run on this machine", place=job.place,
                              why="command and pipeline jobs do", fix="submit the pipeline to Azure ML")
         waits = sorted({value.step for value in inputs.values() if isinstance(value, FromStep)})

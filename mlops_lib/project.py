@@ -21,12 +21,12 @@ from .spec import (
     DATA_TYPES,
     Bound,
     CommandComponent,
-    CommandJob,
     Component,
     Data,
     Literal,
     PipelineComponent,
     PipelineJob,
+    SingleJob,
     kind_of_document,
     value_problem,
 )
@@ -183,7 +183,7 @@ class Project:
         if path is not None and not _rendered(path):
             job = catalogue.spec(path)
             catalogue.raise_errors()
-            if not isinstance(job, PipelineJob | CommandJob):
+            if not isinstance(job, PipelineJob | SingleJob):
                 raise InputError(f"{catalogue.display(path)} is not a pipeline")
             return document.unparse(job.to_dict())
         return self._rendering(path.stem if path else name, catalogue, target)
@@ -366,7 +366,7 @@ def _is_known(file: Path, catalogue: Catalogue) -> bool:
     """Whether a file that nobody named is ours to check: Azure ML's kinds, and what is too broken to tell."""
     top = file.relative_to(catalogue.root).parts[0] if file.is_relative_to(catalogue.root) else ""
     try:
-        value = document.parse(read_bytes(file, str(file)), str(file))
+        value = catalogue.content(file)
     except CompileError:
         return top in ("components", "pipelines", "environments")
     if not isinstance(value, document.Table):

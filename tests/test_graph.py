@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mlops_lib.document import parse, unparse
 from mlops_lib.errors import InputError
 from mlops_lib.graph import External, FromStep, Graph, Value, as_pipeline, build
-from mlops_lib.spec import CommandJob, PipelineJob, Report, read
+from mlops_lib.spec import PipelineJob, Report, SingleJob, read
 
 
 def pipeline(document: Any) -> PipelineJob:
@@ -337,7 +337,7 @@ outputs:
 limits: {timeout: 60}
 """
     spec = read(parse(text, "c.yml"), Report(), folder="/home", kind="command job")
-    assert isinstance(spec, CommandJob)
+    assert isinstance(spec, SingleJob)
     found = build(as_pipeline(spec))
     [only] = found.steps.values()
     assert (found.name, found.experiment, only.name) == ("solo", "e", "command")

@@ -5,19 +5,29 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from ..document import Table, Value
-from .assets import Asset, Environment
-from .definitions import CommandComponent, CommandJob, Component, Job, PipelineComponent, PipelineJob, Settings
+from .assets import Asset, Environment, OtherFile
+from .definitions import (
+    CommandComponent,
+    Component,
+    Job,
+    OtherComponent,
+    PipelineComponent,
+    PipelineJob,
+    Settings,
+    SingleJob,
+)
 from .kinds import DATA_TYPES, KINDS, LITERAL_TYPES, MODEL_TYPES, kind_of_document
 from .ports import Bound, Data, Input, InputValue, JobOutput, Literal, Output, typed, value_problem
 from .reading import as_number
 from .shapes import Report, Shape
 
-Spec: TypeAlias = Component | PipelineJob | CommandJob | Environment | Asset
+Spec: TypeAlias = Component | PipelineJob | SingleJob | Environment | Asset | OtherFile
 
 __all__ = [
-    "DATA_TYPES", "KINDS", "LITERAL_TYPES", "MODEL_TYPES", "Asset", "Bound", "CommandComponent", "CommandJob", "Component",
-    "Data", "Environment", "Input", "InputValue", "Job", "JobOutput", "Literal", "Output", "PipelineComponent",
-    "PipelineJob", "Report", "Settings", "Shape", "Spec", "as_number", "kind_of_document", "read", "typed", "value_problem",
+    "DATA_TYPES", "KINDS", "LITERAL_TYPES", "MODEL_TYPES", "Asset", "Bound", "CommandComponent", "Component", "Data",
+    "Environment", "Input", "InputValue", "Job", "JobOutput", "Literal", "OtherComponent", "OtherFile", "Output",
+    "PipelineComponent", "PipelineJob", "Report", "Settings", "Shape", "SingleJob", "Spec", "as_number", "kind_of_document",
+    "read", "typed", "value_problem",
 ]
 
 
@@ -47,11 +57,16 @@ def read(value: Value, report: Report, *, folder: str, kind: str | None = None) 
         return PipelineComponent.from_document(value, report, folder=folder)
     if kind == "pipeline job":
         return PipelineJob.from_document(value, report, folder=folder)
-    if kind == "command job":
-        return CommandJob.from_document(value, report, folder=folder)
     if kind == "environment":
         return Environment.from_document(value, folder=folder)
-    return Asset.from_document(value, kind, folder=folder)
+    if kind in ("data", "model"):
+        return Asset.from_document(value, kind, folder=folder)
+    word, _, noun = kind.rpartition(" ")
+    if noun == "component":
+        return OtherComponent.from_document(value, word, folder=folder)
+    if noun == "job":
+        return SingleJob.from_document(value, report, folder=folder, type_=word)
+    return OtherFile(kind=kind, document=value, folder=folder, place=value.place)
 
 
 def _check_jobs(value: Table, report: Report, kind: str) -> None:

@@ -1,4 +1,4 @@
-"""Environments, data and models as values."""
+"""Environments, data, models and the files that only Azure ML acts on, as values."""
 
 from __future__ import annotations
 
@@ -85,3 +85,22 @@ class Asset:
         result = {"$schema": _SCHEMA.format(self.kind), "name": self.name, "version": self.version, "type": self.type,
                   "path": self.path, "description": self.description, "tags": dict(self.tags) or None}
         return {key: value for key, value in result.items() if value is not None} | dict(self.rest)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OtherFile:
+    """A file that is checked and never run here, such as a schedule or an endpoint.
+
+    Attributes:
+        kind: As :data:`mlops_lib.spec.KINDS` calls it.
+        document: All of it, with the place of everything.
+    """
+
+    kind: str
+    document: Table
+    folder: str = field(default="", compare=False)
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The file's YAML."""
+        return {key: plain(value) for key, value in self.document.entries.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from .assets import Environment
 from .ports import NOWHERE, Input, InputValue, JobOutput, Literal, Output, read_input_value
 from .shapes import Report
 
-_NONE: Mapping[str, Any] = {}
+_NOTHING = Table({}, {}, NOWHERE)
 
 
 def _empty() -> Any:
@@ -57,6 +57,11 @@ class CommandComponent:
     places: Mapping[str, Place] = _unseen({})
 
     @property
+    def type(self) -> str:
+        """The type of a job that runs it."""
+        return "command"
+
+    @property
     def role(self) -> str | None:
         """What the component is for in an assembled pipeline: the tag ``role``."""
         return self.tags.get("role")
@@ -92,6 +97,11 @@ class PipelineComponent:
     places: Mapping[str, Place] = _unseen({})
 
     @property
+    def type(self) -> str:
+        """The type of a job that runs it."""
+        return "pipeline"
+
+    @property
     def role(self) -> str | None:
         """What the component is for in an assembled pipeline: the tag ``role``."""
         return self.tags.get("role")
@@ -108,7 +118,48 @@ class PipelineComponent:
                 | {"jobs": {name: job.to_dict() for name, job in self.jobs.items()}})
 
 
-Component = CommandComponent | PipelineComponent
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OtherComponent:
+    """A parallel, Spark or other component: typed ports, and the rest as its file says it.
+
+    Attributes:
+        type: ``parallel``, ``spark`` …: the type of a job that runs it.
+        document: What it was read from, with the place of everything.
+    """
+
+    type: str
+    name: str | None = None
+    version: str | None = None
+    display_name: str | None = None
+    description: str | None = None
+    tags: Mapping[str, str] = _empty()
+    inputs: Mapping[str, Input] = _empty()
+    outputs: Mapping[str, Output] = _empty()
+    is_deterministic: bool = True
+    rest: Mapping[str, Any] = _empty()
+    folder: str = field(default="", compare=False)
+    file: str = field(default="", compare=False)
+    document: Table = field(default=_NOTHING, compare=False, repr=False)
+    place: Place = _unseen()
+    places: Mapping[str, Place] = _unseen({})
+
+    @property
+    def role(self) -> str | None:
+        """What the component is for in an assembled pipeline: the tag ``role``."""
+        return self.tags.get("role")
+
+    @classmethod
+    def from_document(cls, value: Table, type_: str, *, folder: str) -> OtherComponent:
+        """A component from its checked document."""
+        return cls(**_component_fields(value, folder), type=type_, rest=reading.rest(value, _COMPONENT_MODELLED),
+                   document=value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The component's YAML."""
+        return _component_dict(self, self.type) | dict(self.rest)
+
+
+Component = CommandComponent | PipelineComponent | OtherComponent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,11 +167,14 @@ class Job:
     """A node of a pipeline.
 
     Attributes:
-        type: ``command``, ``pipeline``, or a type that only Azure ML runs.
-        component: What it runs, once linked; None before, or when it could not be found.
+        type: ``command``, ``pipeline``, ``sweep``, or a type that only Azure ML runs.
+        component: What it runs (of a sweep: its trial), once linked; None before, or when it could not be found.
         reference: The text that names the component; None when the job carries its command itself.
         timeout: Seconds.
+        inline: The job carries what it runs itself: its ports are what it gives to them.
+        searched: Of a sweep, the inputs of the trial that its search space gives.
         refused: Inputs that were given something without meaning: reported, and so not missing.
+        document: What it was read from, with the place of everything.
     """
 
     name: str
@@ -134,13 +188,16 @@ class Job:
     environment_variables: Mapping[str, str] = _empty()
     timeout: int | None = None
     inline: bool = False
+    searched: frozenset[str] = frozenset()
     refused: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
     rest: Mapping[str, Any] = _empty()
+    document: Table = field(default=_NOTHING, compare=False, repr=False)
     place: Place = _unseen()
     places: Mapping[str, Place] = _unseen({})
 
     @classmethod
-    def from_document(cls, name: str, value: Table, report: Report, *, folder: str, place: Place) -> Job:
+    def from_document(cls, name: str, value: Table, report: Report, *, folder: str, place: Place,
+                      type_: str | None = None) -> Job:
         """A node from its checked document; a command given in the node itself becomes an inline component."""
         inputs = {}
         refused = set()
@@ -152,27 +209,44 @@ class Job:
                 refused.add(key)
         outputs = {key: JobOutput.from_document(given, report, f"output {key!r} of job {name!r}")
                    for key, given in reading.entries(value, "outputs").items()}
-        type_ = reading.word(value, "type") or "command"
+        type_ = type_ or reading.word(value, "type") or "command"
         component: Component | None = None
         known = set(_JOB_MODELLED)
         limits = reading.subtable(value, "limits") if type_ == "command" else None
         if limits is None:
             known.discard("limits")  # a sweep's limits are more than a timeout
-        inline = type_ == "command" and "command" in value.entries
-        given_component = value.get("component")
-        if inline:
+        given_component = value.get("trial" if type_ == "sweep" else "component")
+        inline = _CARRIED_BY.get(type_) in value.entries
+        searched = frozenset(reading.entries(value, "search_space")) if type_ == "sweep" else frozenset()
+        if inline and type_ == "command":
             known |= _COMMAND_ONLY
             component = _inline_component(value, report, folder, inputs, outputs)
+        elif inline:
+            ports, ends = _inline_ports(inputs, outputs)
+            component = OtherComponent(type=type_, inputs=ports, outputs=ends, folder=folder, document=value,
+                                       place=value.place, places=_places(value))
         elif isinstance(given_component, Table):
-            read = PipelineComponent.from_document if "jobs" in given_component.entries else CommandComponent.from_document
-            component = read(given_component, report, folder=folder)
+            inline = type_ == "sweep" and "inputs" not in given_component.entries
+            if inline:
+                component = _inline_component(given_component, report, folder, inputs, outputs, searched)
+            else:
+                component = component_from_document(given_component, report, folder=folder, type_=type_)
+        if type_ not in ("command", "pipeline"):
+            # Written back as it was read: only references are told apart from the rest.
+            known -= {"environment", "environment_variables"}
+            if isinstance(given_component, Table):
+                known.discard("component")
+            elif type_ == "sweep":
+                known.add("trial")
         return cls(
-            name=name, type=type_, component=component, reference=reading.text(value, "component"),
+            name=name, type=type_, component=component,
+            reference=reading.text(value, "trial" if type_ == "sweep" else "component"),
             inputs=inputs, outputs=outputs, compute=reading.text(value, "compute"),
-            environment=None if inline else _environment(value, folder),
-            environment_variables={} if inline else reading.text_map(value, "environment_variables"),
-            timeout=reading.whole(limits, "timeout") if limits else None, inline=inline,
-            refused=frozenset(refused), rest=reading.rest(value, known), place=place, places=_places(value),
+            environment=None if inline or "environment" not in known else _environment(value, folder),
+            environment_variables={} if inline or "environment" not in known
+            else reading.text_map(value, "environment_variables"),
+            timeout=reading.whole(limits, "timeout") if limits else None, inline=inline, searched=searched,
+            refused=frozenset(refused), rest=reading.rest(value, known), document=value, place=place, places=_places(value),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -181,9 +255,9 @@ class Job:
         if self.inline and isinstance(self.component, CommandComponent):
             result |= _command_dict(self.component)
         elif self.reference is not None:
-            result["component"] = self.reference
-        elif self.component is not None:
-            result["component"] = self.component.to_dict()
+            result["trial" if self.type == "sweep" else "component"] = self.reference
+        elif self.component is not None and not {"component", "trial"} & self.rest.keys() and not self.inline:
+            result["trial" if self.type == "sweep" else "component"] = self.component.to_dict()
         if self.inputs:
             result["inputs"] = {key: value.to_dict() for key, value in self.inputs.items()}
         if self.outputs:
@@ -282,8 +356,8 @@ class PipelineJob:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CommandJob:
-    """A command on its own; *job* is the node that it would be in a pipeline."""
+class SingleJob:
+    """A command, a sweep … on its own; *job* is the node that it would be in a pipeline."""
 
     job: Job
     name: str | None = None
@@ -298,18 +372,18 @@ class CommandJob:
     places: Mapping[str, Place] = _unseen({})
 
     @classmethod
-    def from_document(cls, value: Table, report: Report, *, folder: str) -> CommandJob:
-        """A command job from its checked document."""
+    def from_document(cls, value: Table, report: Report, *, folder: str, type_: str = "command") -> SingleJob:
+        """A job from its checked document."""
         fields = _job_fields(value, report)
-        job = Job.from_document("command", _without(value, {*_RUN_MODELLED} - {"type"}), report, folder=folder,
-                                place=value.place)
-        component = _inline_component(value, report, folder, fields["inputs"], fields["outputs"])
-        return cls(job=replace(job, inputs=fields["inputs"], outputs=fields["outputs"], component=component),
-                   **fields, folder=folder, place=value.place, places=_places(value))
+        inner = _without(value, {*_RUN_MODELLED} - {"type", "inputs", "outputs"})
+        unheard = Report()  # what is wrong with its ports was told just now
+        job = Job.from_document(type_, inner, unheard, folder=folder, place=value.place, type_=type_)
+        return cls(job=replace(job, inputs=fields["inputs"], outputs=fields["outputs"]), **fields, folder=folder,
+                   place=value.place, places=_places(value))
 
     def to_dict(self) -> dict[str, Any]:
         """The job's YAML."""
-        return _job_dict(self, "command", "commandJob") | self.job.to_dict()
+        return _job_dict(self, self.job.type, f"{self.job.type}Job") | self.job.to_dict()
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -318,10 +392,22 @@ _COMPONENT_MODELLED = frozenset({"$schema", "type", "name", "version", "display_
                                  "outputs", "is_deterministic"})
 _COMMAND_ONLY = frozenset({"command", "code", "environment", "environment_variables", "additional_includes"})
 _COMMAND_MODELLED = _COMPONENT_MODELLED | _COMMAND_ONLY
+# What a job of a type has that carries what it runs itself instead of naming a component.
+_CARRIED_BY = {"command": "command", "parallel": "task", "spark": "entry"}
 _JOB_MODELLED = frozenset({"type", "component", "inputs", "outputs", "compute", "limits", "environment",
                            "environment_variables"})
 _RUN_MODELLED = frozenset({"$schema", "type", "name", "display_name", "description", "experiment_name", "tags", "inputs",
                            "outputs"})
+
+
+def component_from_document(value: Table, report: Report, *, folder: str, type_: str) -> Component:
+    """A component that stands in a job of type *type_*; its own ``type`` and keys come first."""
+    word = reading.word(value, "type") or type_
+    if word == "pipeline" or "jobs" in value.entries:
+        return PipelineComponent.from_document(value, report, folder=folder)
+    if word in ("command", "sweep") or "command" in value.entries:
+        return CommandComponent.from_document(value, report, folder=folder)
+    return OtherComponent.from_document(value, word, folder=folder)
 
 
 def _places(value: Table) -> dict[str, Place]:
@@ -365,14 +451,20 @@ def _command_fields(value: Table, report: Report, folder: str) -> dict[str, Any]
 
 
 def _inline_component(value: Table, report: Report, folder: str, inputs: Mapping[str, InputValue],
-                      outputs: Mapping[str, JobOutput]) -> CommandComponent:
+                      outputs: Mapping[str, JobOutput], searched: Iterable[str] = ()) -> CommandComponent:
     """The component that a job with a command of its own stands for: ports typed by what is given to them."""
+    ports, ends = _inline_ports(inputs, outputs)
+    space = {name: Input(type="any", place=value.place) for name in searched if name not in ports}
+    return CommandComponent(inputs=ports | space, outputs=ends, **_command_fields(value, report, folder), folder=folder,
+                            place=value.place, places=_places(value))
+
+
+def _inline_ports(inputs: Mapping[str, InputValue],
+                  outputs: Mapping[str, JobOutput]) -> tuple[dict[str, Input], dict[str, Output]]:
     ports = {name: Input(type=_type_given(given), mode=getattr(given, "mode", None), place=given.place)
              for name, given in inputs.items()}
-    return CommandComponent(
-        inputs=ports, outputs={name: Output(type=given.type or "uri_folder", mode=given.mode, place=given.place)
-                               for name, given in outputs.items()},
-        **_command_fields(value, report, folder), folder=folder, place=value.place, places=_places(value))
+    return ports, {name: Output(type=given.type or "uri_folder", mode=given.mode, place=given.place)
+                   for name, given in outputs.items()}
 
 
 def _type_given(given: InputValue) -> str:
@@ -439,7 +531,7 @@ def _command_dict(component: CommandComponent) -> dict[str, Any]:
     })
 
 
-def _job_dict(job: PipelineJob | CommandJob, type_: str, schema: str) -> dict[str, Any]:
+def _job_dict(job: PipelineJob | SingleJob, type_: str, schema: str) -> dict[str, Any]:
     return _present({
         "$schema": _SCHEMA.format(schema), "type": type_, "name": job.name, "display_name": job.display_name,
         "experiment_name": job.experiment_name, "description": job.description, "tags": dict(job.tags),
