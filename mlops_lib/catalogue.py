@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import document
 from .binding import PipelinePort
-from .checks import check_component, check_pipeline
-from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, listing, nearest
+from .checks import check_component, check_compute, check_pipeline
+from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, listing
 from .graph import as_pipeline
+from .inspection import DEFAULT_LIMITS, Limits, inspect_code, local_code, moves, nearby
 from .spec import (
     DATA_TYPES,
     KINDS,
@@ -42,7 +43,6 @@ from .spec.kinds import schema_of
 PROJECT_FILE = "mlops.yml"
 _YAML = (".yml", ".yaml")
 _LEFT_OUT = frozenset({"node_modules", "__pycache__", "venv", "build", "dist", "site-packages"})
-_MOVES = re.compile(r"\b(?:cd|pushd|git|curl|wget|unzip|tar|azcopy)\s")  # then a script's path says little
 _SCRIPT = re.compile(r"(?:^|[;&|(]\s*)python3?\s+(?:-[A-Za-z]+\s+)*([\w./-]+\.py)(?=\s|$)", re.MULTILINE)
 _ASSET = re.compile(r"azureml:(?P<name>[^:@/]+)(?:@(?P<label>[^:@/]+)|:(?P<version>[^:@/]+))?")
 
@@ -77,15 +77,19 @@ class Catalogue:
     Args:
         root: The project's folder.
         near: Places name files relative to this folder when they lie below it; default: the working directory.
+        limits: How much code a component may have before there is a warning.
     """
 
-    def __init__(self, root: Path, *, near: Path | None = None) -> None:
+    def __init__(self, root: Path, *, near: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> None:
         self.root = root
+        self._limits = limits
         self._near = near or Path.cwd()
         self._specs: dict[Path, Spec | None] = {}
         self._linked: dict[Path, Component | None] = {}
         self._parsed: dict[Path, document.Value | CompileError] = {}
         self._foreign: set[Path] = set()
+        self._formed: set[tuple[Place, str]] = set()
+        self._inspected: set[tuple[Path, tuple[Path, ...]]] = set()
         self._by_name: dict[str, dict[str, Path]] = {}
         self.report = Report()
 
@@ -388,7 +392,7 @@ class Catalogue:
                 return None
             if not path.is_file():
                 self.report.add("missing-file", f"the component file {self.display(path)!r} does not exist",
-                                place or Place(self.display(path)), fix=_nearby(path))
+                                place or Place(self.display(path)), fix=nearby(path))
                 self._linked[path] = None
                 return None
             spec = self.spec(path)
@@ -400,9 +404,11 @@ class Catalogue:
                 self._check_command(spec)
             elif isinstance(spec, PipelineComponent | OtherComponent):
                 check_component(spec, self.report)
+                if isinstance(spec, PipelineComponent):
+                    self._check_texts(spec)
             elif spec is not None or path in self._foreign:
                 self.report.add("wrong-component", f"{self.display(path)} is not a component",
-                                place or Place(self.display(path)), why=_NOT_A_COMPONENT.get(type(spec), ""))
+                                place or Place(self.display(path)), why=_NOT_A_COMPONENT.get(type(spec), "it is of another kind"))
             self._linked[path] = spec if isinstance(spec, CommandComponent | PipelineComponent | OtherComponent) else None
         return self._linked[path]
 
@@ -411,18 +417,32 @@ class Catalogue:
     def _check_command(self, component: CommandComponent) -> None:
         check_component(component, self.report)
         place = component.places.get("code", component.place)
-        code = code_of(component)
-        if code is not None and not code.exists():
-            self.report.add("missing-code", f"the code {component.code!r} does not exist", place, fix=_nearby(code))
-        elif code is not None and code.is_dir() and not _MOVES.search(component.command):
+        code = self._check_code(component.code, component.additional_includes, component, place)
+        if code is not None and code.is_dir() and not moves(component.command):
             included = {Path(component.folder, include).name for include in component.additional_includes}
             for script in _SCRIPT.findall(component.command):
                 first = os.path.normpath(script).split(os.sep)[0]
                 if not os.path.isabs(script) and first not in included and not (code / script).is_file():
                     self.report.add("missing-script", f"the command runs {script!r}, which the code lacks",
-                                    component.places.get("command", component.place), fix=_nearby(code / script))
+                                    component.places.get("command", component.place), fix=nearby(code / script))
         self._check_environment_of(component.environment, component.folder,
                                    component.places.get("environment", component.place))
+
+    def _check_code(self, given: str | None, includes: Sequence[str], component: CommandComponent | OtherComponent,
+                    place: Place) -> Path | None:
+        """The code that a component names, when it is there; what is wrong with it is told once a folder."""
+        code = local_code(given, component.folder)
+        if code is None:
+            return None
+        if not code.exists():
+            self.report.add("missing-code", f"the code {given!r} does not exist", place, fix=nearby(code))
+            return None
+        paths = tuple(Path(os.path.normpath(os.path.join(component.folder, include))) for include in includes)
+        if (code, paths) not in self._inspected:
+            self._inspected.add((code, paths))
+            inspect_code(code, paths, self.report, place=place,
+                         include_place=component.places.get("additional_includes", place), limits=self._limits)
+        return code
 
     def _check_environment_of(self, given: str | Environment | None, folder: str, place: Place) -> None:
         if isinstance(given, Environment):
@@ -432,7 +452,7 @@ class Catalogue:
             path = Path(os.path.abspath(os.path.join(folder, given.removeprefix("file:"))))
             if not path.is_file():
                 self.report.add("missing-file", f"the environment file {self.display(path)!r} does not exist", place,
-                                fix=_nearby(path))
+                                fix=nearby(path))
         self.environment(given, folder)
 
     def _check_environment(self, environment: Environment) -> None:
@@ -440,7 +460,7 @@ class Catalogue:
         if isinstance(conda, str) and not Path(environment.folder, conda).is_file():
             self.report.add("missing-file", f"the conda file {conda!r} does not exist",
                             environment.places.get("conda_file", environment.place),
-                            fix=_nearby(Path(environment.folder, conda)))
+                            fix=nearby(Path(environment.folder, conda)))
 
     def _check_paths(self, values: Iterable[object], folder: str) -> None:
         for value in values:
@@ -451,18 +471,39 @@ class Catalogue:
         if is_local(path) and not local_path(path, folder).exists():
             self.report.add("missing-path", f"the path {path!r} does not exist", place,
                             why="a path is relative to the file that names it" if place.line else
-                            "a path given with --set is relative to this folder", fix=_nearby(local_path(path, folder)))
+                            "a path given with --set is relative to this folder", fix=nearby(local_path(path, folder)))
 
-    def _check_texts(self, pipeline: PipelineJob) -> None:
-        """Plain strings that go into data ports are paths too."""
+    def _check_form(self, path: str, place: Place, folder: str, type_: str) -> None:
+        """A file given for a folder, or the reverse: Azure ML takes it, and the job finds something else than it expects."""
+        if not is_local(path) or (place, type_) in self._formed:
+            return
+        self._formed.add((place, type_))
+        full = local_path(path, folder)
+        if type_ == "uri_file" and full.is_dir():
+            self.report.add("wrong-form", f"the path {path!r} is a folder, and the port is a {type_}", place,
+                            why="the job gets the path of a folder", fix="name one file, or make the port a uri_folder",
+                            severity=Severity.WARNING)
+        elif type_ in ("uri_folder", "mlflow_model", "mltable") and full.is_file():
+            self.report.add("wrong-form", f"the path {path!r} is a file, and the port is a {type_}", place,
+                            why="the job gets the path of a file",
+                            fix="name its folder" if type_ != "uri_folder" else "name its folder, or make the port a uri_file",
+                            severity=Severity.WARNING)
+
+    def _check_texts(self, pipeline: PipelineJob | PipelineComponent) -> None:
+        """Paths against the ports that they go into; plain strings that go into data ports are paths too."""
         for job in pipeline.jobs.values():
             for name, value in job.inputs.items():
                 port = job.component.inputs.get(name) if job.component else None
                 given: object = value
                 if isinstance(value, Bound) and isinstance(value.to, PipelinePort):
                     given = pipeline.inputs.get(value.to.name)
-                if port and port.type in DATA_TYPES and isinstance(given, Literal) and isinstance(given.value, str):
+                if port is None or port.type not in DATA_TYPES:
+                    continue
+                if isinstance(given, Literal) and isinstance(given.value, str):
                     self._check_path(given.text, given.place, pipeline.folder)
+                    self._check_form(given.text, given.place, pipeline.folder, port.type)
+                elif isinstance(given, Data):
+                    self._check_form(given.path, given.place, pipeline.folder, given.type or port.type)
 
     def findings(self) -> tuple[Finding, ...]:
         """All that has been found so far, in order."""
@@ -472,7 +513,9 @@ class Catalogue:
         """Check one file of any kind and all that it refers to."""
         spec = self.spec(path)
         if isinstance(spec, PipelineJob | SingleJob):
-            self.link(spec)
+            linked = self.link(spec)
+            if isinstance(spec, PipelineJob):
+                check_compute(linked, self.report)
         elif isinstance(spec, CommandComponent | PipelineComponent | OtherComponent):
             self.component(path)
         elif isinstance(spec, Asset) and spec.path:
@@ -486,9 +529,7 @@ _CARRIES = {"command": {"component", "command"}, "parallel": {"component", "task
 
 def code_of(component: CommandComponent) -> Path | None:
     """The folder or file that a component's code is; None when it has none, or it is not local."""
-    if component.code is None or component.code.startswith(("azureml:", "http:", "https:", "git+")):
-        return None
-    return Path(os.path.normpath(os.path.join(component.folder, component.code.removeprefix("file:"))))
+    return local_code(component.code, component.folder)
 
 
 def is_local(path: str) -> bool:
@@ -513,7 +554,7 @@ def read_bytes(path: Path, name: str) -> bytes:
         with path.open("rb") as file:
             return file.read(document.LIMIT_BYTES + 1)
     except FileNotFoundError:
-        raise InputError(f"the file {name!r} does not exist", fix=_nearby(path)) from None
+        raise InputError(f"the file {name!r} does not exist", fix=nearby(path)) from None
     except OSError as error:
         raise InputError(f"the file {name!r} cannot be read: {error.strerror}") from None
 
@@ -537,12 +578,3 @@ def _moved(job: Job, folder: str) -> Job:
 def _is_of(kind: str, folder: str) -> bool:
     """Whether a file of a kind belongs to ``components`` or ``environments``."""
     return kind.endswith(" component") if folder == "components" else kind == "environment"
-
-
-def _nearby(path: Path) -> str:
-    """Did you mean … for a path: what its folder has, or the first folder that is absent."""
-    missing = path
-    while not missing.parent.is_dir() and missing.parent != missing:
-        missing = missing.parent
-    near = nearest(missing.name, sorted(entry.name for entry in missing.parent.iterdir())[:200])
-    return near or ("correct the path" if missing == path else f"there is no folder {missing.name!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from .binding import JobPort, PipelinePort, command_references
-from .errors import Place, did_you_mean
+from .errors import Place, Severity, did_you_mean, listing
 from .spec import (
     DATA_TYPES,
     LITERAL_TYPES,
@@ -25,6 +25,7 @@ from .spec import (
 )
 
 _FOLDERS = frozenset({"uri_folder", "mltable", "mlflow_model", "triton_model"})
+_RESERVED = frozenset({"home", "ld_library_path", "logname", "path", "pwd", "shell", "user"})
 _KNOWN = frozenset({*DATA_TYPES, *LITERAL_TYPES})
 
 
@@ -38,6 +39,10 @@ def check_component(component: Component, report: Report) -> None:
 
 
 def _check_ports(component: Component, report: Report) -> None:
+    for name, given in component.inputs.items():
+        if name.lower() in _RESERVED:
+            report.add("reserved-name", f"an input cannot be called {name!r}", given.place,
+                       why=f"Azure ML keeps {listing(sorted(_RESERVED))} for itself", fix="rename it")
     for side, ports in (("inputs", component.inputs), ("outputs", component.outputs)):
         folded: dict[str, str] = {}
         for name, port in ports.items():
@@ -56,6 +61,25 @@ def _check_ports(component: Component, report: Report) -> None:
                            fix=problem[1])
 
 
+def check_compute(pipeline: PipelineJob, report: Report) -> None:
+    """Warn of jobs without a compute: this machine needs none, Azure ML refuses the pipeline."""
+    if pipeline.compute is not None or pipeline.settings.default_compute is not None:
+        return
+    bare = list(_without_compute(pipeline, ""))
+    if bare:
+        report.add("no-compute", f"no compute is set for {listing(bare)}", pipeline.places.get("jobs", pipeline.place),
+                   why="Azure ML refuses the pipeline; on this machine it runs",
+                   fix="add 'settings: {default_compute: azureml:NAME}' to the pipeline", severity=Severity.WARNING)
+
+
+def _without_compute(pipeline: PipelineJob | PipelineComponent, prefix: str) -> Iterable[str]:
+    for name, job in pipeline.jobs.items():
+        if isinstance(job.component, PipelineComponent):
+            yield from _without_compute(job.component, f"{prefix}{name}.")
+        elif job.compute is None and job.type in ("command", "parallel", "sweep"):
+            yield f"{prefix}{name}"
+
+
 def _as_value(text: str) -> object:
     return text == "True" if text in ("True", "False") else text
 
@@ -68,6 +92,7 @@ def _check_command(component: CommandComponent, report: Report) -> None:
     for _, message in wrong:
         report.add("bad-binding", f"in the command, {message}", place)
     mentioned: set[tuple[str, str]] = set()
+    misspelt: set[str] = set()  # sides with an unknown port: one that seems unused is then likely the one that was meant
     for reference in references:
         side, name = reference.port.side, reference.port.name
         if side == "search_space":
@@ -75,6 +100,7 @@ def _check_command(component: CommandComponent, report: Report) -> None:
         mentioned.add((side, name.partition(".")[0]))
         ports: Mapping[str, object] = component.inputs if side == "inputs" else component.outputs
         if name.partition(".")[0] not in ports:
+            misspelt.add(side)
             report.add("unknown-port", f"the command uses {side}.{name}, and the component has no such {side[:-1]}", place,
                        fix=did_you_mean(name, ports))
             continue
@@ -86,9 +112,14 @@ def _check_command(component: CommandComponent, report: Report) -> None:
             report.add("optional-input", f"the command needs the optional input {name!r} outside $[[…]]", place,
                        why="without a value the text would be empty", fix=f"write $[[… ${{{{inputs.{name}}}}}]]")
     for name, output in component.outputs.items():
-        if ("outputs", name) not in mentioned and output.type not in LITERAL_TYPES:
+        if ("outputs", name) not in mentioned and "outputs" not in misspelt and output.type not in LITERAL_TYPES:
             report.add("unused-output", f"the command never mentions the output {name!r}", output.place,
                        why="the job cannot know where to write it", fix=f"pass ${{{{outputs.{name}}}}} to the command")
+    for name, port in component.inputs.items():
+        if ("inputs", name) not in mentioned and "inputs" not in misspelt and port.required:
+            report.add("unused-input", f"the command never mentions the input {name!r}", port.place,
+                       why="every job must give it, and nothing reads it",
+                       fix=f"pass ${{{{inputs.{name}}}}} to the command, or remove the input", severity=Severity.WARNING)
 
 
 def check_pipeline(pipeline: PipelineJob | PipelineComponent, report: Report) -> None:

@@ -85,7 +85,7 @@ class Project:
 
     def catalogue(self) -> Catalogue:
         """The project's files as they are now."""
-        return Catalogue(self.root, near=self._near)
+        return Catalogue(self.root, near=self._near, limits=self.settings.limits)
 
     # --- components and pipelines ------------------------------------------------------------------------------------
 

@@ -9,15 +9,17 @@ from typing import Any
 from .catalogue import PROJECT_FILE
 from .document import Scalar, Table, Value
 from .errors import CompileError
+from .inspection import DEFAULT_LIMITS, Limits
 from .spec import Data, InputValue, Literal, Report
 from .spec.kinds import COMPUTE, job_input
 from .spec.ports import read_input_value
-from .spec.shapes import MapOf, Record, Text
+from .spec.shapes import MapOf, Number, Record, Text
 
 FILE = PROJECT_FILE
 _NAME = Text(pattern=r"[A-Za-z][A-Za-z0-9_-]{0,62}", hint="a name has letters, digits, '_' and '-', and starts with a letter")
 SHAPE = Record("the settings", {
     "experiment": _NAME, "compute": COMPUTE, "inputs": MapOf(job_input, empty=True),
+    "limits": Record("limits", {"snapshot_megabytes": Number(minimum=0), "snapshot_files": Number(whole=True, minimum=1)}),
 })
 
 
@@ -31,12 +33,14 @@ class Settings:
         compute: The default compute of assembled pipelines, as Azure ML's YAML names it.
         inputs: Values for the inputs of assembled pipelines: ``raw``, ``data``, ``champion``, and any other input of a
             component as ``COMPONENT_INPUT``.
+        limits: What a component's code may have before ``mlops validate`` warns.
         file: How messages name the file.
     """
 
     experiment: str = "project"
     compute: str = "azureml:cpu"
     inputs: Mapping[str, InputValue] = field(default_factory=dict)
+    limits: Limits = DEFAULT_LIMITS
     folder: str = field(default="", compare=False)
     file: str = field(default=FILE, compare=False)
 
@@ -66,7 +70,17 @@ def read(value: Value, *, folder: str, default_experiment: str) -> Settings:
         raise CompileError(report.findings)
     return Settings(experiment=_text(value, "experiment") or default_experiment,
                     compute=_text(value, "compute") or defaults.compute, inputs=inputs, folder=folder,
-                    file=value.place.file)
+                    limits=_limits(value.get("limits")), file=value.place.file)
+
+
+def _limits(value: Value | None) -> Limits:
+    if not isinstance(value, Table):
+        return DEFAULT_LIMITS
+    size, files = value.get("snapshot_megabytes"), value.get("snapshot_files")
+    return Limits(
+        snapshot_bytes=int(float(size.text) * 2**20) if isinstance(size, Scalar) else DEFAULT_LIMITS.snapshot_bytes,
+        snapshot_files=int(files.text) if isinstance(files, Scalar) else DEFAULT_LIMITS.snapshot_files,
+    )
 
 
 def _text(table: Table, key: str) -> Any:

@@ -65,7 +65,7 @@ class Workshop:
         **more: Any,
     ) -> Path:
         """``pipelines/NAME.yml``; a job is a component's name, or a pair of one and its inputs, or a mapping."""
-        document: dict[str, Any] = {"type": "pipeline", "jobs": {}}
+        document: dict[str, Any] = {"type": "pipeline", "compute": "azureml:cpu", "jobs": {}}
         for key, ports in (("inputs", inputs), ("outputs", outputs)):
             if ports:
                 document[key] = ports

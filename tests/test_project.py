@@ -26,6 +26,7 @@ outputs:
 """
 PIPELINE: dict[str, Any] = {
     "type": "pipeline",
+    "compute": "azureml:cpu",
     "inputs": {"raw": {"type": "uri_folder", "path": "../data"}, "text": "../data", "rate": 0.1, "flag": False, "note": "hi"},
     "jobs": {
         "a": {

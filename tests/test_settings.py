@@ -2,6 +2,7 @@ import pytest
 
 from mlops_lib.document import parse
 from mlops_lib.errors import CompileError
+from mlops_lib.inspection import Limits
 from mlops_lib.settings import Settings, read
 from mlops_lib.spec import Data, Literal
 
@@ -57,3 +58,9 @@ def test_every_mistake_is_told() -> None:
     with pytest.raises(CompileError) as caught:
         settings("experimnt: x\ncompute: 3\n")
     assert [finding.code for finding in caught.value.findings] == ["unknown-key", "wrong-type"]
+
+
+def test_limits_of_code_are_read() -> None:
+    assert settings("").limits == Limits()
+    assert settings("limits: {snapshot_megabytes: 0.5}\n").limits == Limits(snapshot_bytes=2**19)
+    assert settings("limits: {snapshot_files: 10}\n").limits == Limits(snapshot_files=10)

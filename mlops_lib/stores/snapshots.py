@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import InputError, Place
@@ -48,17 +48,29 @@ def snapshot(code: Path | None, includes: Sequence[Path] = (), *, place: Place |
     return [entries[name] for name in sorted(entries)]
 
 
+def ignored(folder: Path, rules: str) -> list[str]:
+    """The files of *folder* that its ignore file *rules* names, sorted; none when there is no such file."""
+    leaves_out = _matcher(folder, rules)
+    return [entry.name for entry in files_of(folder, without=_LEFT_OUT, dead_links=True) if leaves_out(entry.name)]
+
+
 def _kept(folder: Path) -> list[FileEntry]:
     """The files of a folder that the root's ignore file keeps; ``.amlignore`` replaces ``.gitignore``."""
     entries = files_of(folder, without=_LEFT_OUT, dead_links=True)
     for name in (".amlignore", ".gitignore"):
-        rules = folder / name
-        if rules.is_file():
-            import pathspec  # only code with an ignore file pays for it
-
-            spec = pathspec.GitIgnoreSpec.from_lines(rules.read_text(encoding="utf-8", errors="replace").splitlines())
-            return [entry for entry in entries if not spec.match_file(entry.name)]
+        if (folder / name).is_file():
+            leaves_out = _matcher(folder, name)
+            return [entry for entry in entries if not leaves_out(entry.name)]
     return entries
+
+
+def _matcher(folder: Path, rules: str) -> Callable[[str], bool]:
+    if not (folder / rules).is_file():
+        return lambda name: False
+    import pathspec  # only code with an ignore file pays for it
+
+    lines = (folder / rules).read_text(encoding="utf-8", errors="replace").splitlines()
+    return pathspec.GitIgnoreSpec.from_lines(lines).match_file
 
 
 def copy_to(entries: Sequence[FileEntry], folder: Path) -> None:
