@@ -17,7 +17,6 @@ from .graph import as_pipeline
 from .inspection import DEFAULT_LIMITS, Limits, inspect_code, local_code, moves, nearby
 from .spec import (
     DATA_TYPES,
-    KINDS,
     Asset,
     Bound,
     CommandComponent,
@@ -38,7 +37,7 @@ from .spec import (
     kind_of_document,
     read,
 )
-from .spec.kinds import schema_of
+from .spec.kinds import is_aside, schema_of
 
 PROJECT_FILE = "mlops.yml"
 _YAML = (".yml", ".yaml")
@@ -150,9 +149,10 @@ class Catalogue:
     def _report_unknown(self, value: document.Value) -> None:
         schema = schema_of(value) if isinstance(value, document.Table) else None
         if schema is not None:
-            # Not a mistake: a sweep or a schedule beside what is compiled here.
-            self.report.add("unchecked-kind", f"files of the kind {schema} are not checked here", value.place,
-                            why=f"these are: {listing(KINDS)}", severity=Severity.WARNING)
+            if not is_aside(schema):
+                self.report.add("unchecked-kind", f"files of the kind {schema} are not checked here", value.place,
+                                why="Azure ML has published no such schema that is known here", fix="correct the $schema",
+                                severity=Severity.WARNING)
         elif isinstance(value, document.Scalar) and value.value is None:
             self.report.add("unknown-kind", "the file is empty", value.place, fix="write something, or remove the file")
         elif not isinstance(value, document.Table):
@@ -324,11 +324,11 @@ class Catalogue:
             elif job.reference is not None:
                 component = self._resolve(job.reference, pipeline.folder, self._place_of_reference(job), above)
             elif job.type in _CARRIES and not _CARRIES[job.type] & job.places.keys():
-                first, *others = sorted(_CARRIES[job.type])
-                self.report.add("missing-key", f"job {name!r} has neither a {first} nor a {others[0]}" if others else
-                                f"job {name!r} has no {first}", job.place, fix=f"add '{first}: …'")
+                [other] = _CARRIES[job.type] - {"component"}
+                self.report.add("missing-key", f"job {name!r} has neither a component nor {_with_article(other)}", job.place,
+                                fix="add 'component: …'")
             expected = "command" if job.type == "sweep" else job.type
-            if component is not None and component.type != expected and job.type in _CARRIES:
+            if component is not None and component.type != expected and job.type in (*_CARRIES, "pipeline", "sweep"):
                 what = "its trial" if job.type == "sweep" else "its component"
                 self.report.add("wrong-component",
                                 f"job {name!r} is of type {job.type}, {what} is a {component.type} component",
@@ -408,7 +408,8 @@ class Catalogue:
                     self._check_texts(spec)
             elif spec is not None or path in self._foreign:
                 self.report.add("wrong-component", f"{self.display(path)} is not a component",
-                                place or Place(self.display(path)), why=_NOT_A_COMPONENT.get(type(spec), "it is of another kind"))
+                                place or Place(self.display(path)),
+                                why=_NOT_A_COMPONENT.get(type(spec), "it is of another kind"))
             self._linked[path] = spec if isinstance(spec, CommandComponent | PipelineComponent | OtherComponent) else None
         return self._linked[path]
 
@@ -523,8 +524,7 @@ class Catalogue:
 
 
 # What a job of a type has: a component that it names, or what it runs itself.
-_CARRIES = {"command": {"component", "command"}, "parallel": {"component", "task"}, "pipeline": {"component"},
-            "spark": {"component", "entry"}, "sweep": {"trial"}}
+_CARRIES = {"command": {"component", "command"}, "parallel": {"component", "task"}, "spark": {"component", "entry"}}
 
 
 def code_of(component: CommandComponent) -> Path | None:
@@ -573,6 +573,10 @@ def _moved(job: Job, folder: str) -> Job:
     if isinstance(environment, str) and environment.startswith("file:"):
         environment = f"file:{local_path(environment, folder)}"
     return dataclasses.replace(job, inputs=inputs, environment=environment)
+
+
+def _with_article(word: str) -> str:
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
 def _is_of(kind: str, folder: str) -> bool:

@@ -138,7 +138,7 @@ def as_pipeline(job: SingleJob) -> PipelineJob:
                  for key, output in job.outputs.items()},
     )
     return PipelineJob(
-        jobs={"command": inner}, name=job.name, display_name=job.display_name, experiment_name=job.experiment_name,
+        jobs={job.job.name: inner}, name=job.name, display_name=job.display_name, experiment_name=job.experiment_name,
         description=job.description, tags=job.tags, inputs=job.inputs, outputs=job.outputs, folder=job.folder, place=job.place,
         places=job.places,
     )

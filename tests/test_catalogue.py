@@ -415,7 +415,7 @@ def test_an_environment_is_found_by_name_version_and_file(shop: Shop) -> None:
     [
         (COPY, "is a component, not a pipeline"),
         ("name: e\nimage: i\n", "is neither a pipeline nor a job"),
-        ("$schema: https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json\n", "is neither a pipeline nor a job"),
+        ("$schema: https://azuremlschemas.azureedge.net/latest/amlCompute.schema.json\n", "is neither a pipeline nor a job"),
     ],
 )
 def test_running_what_is_no_pipeline_says_what_it_is(shop: Shop, text: str, words: str) -> None:

@@ -92,7 +92,9 @@ def test_only_local_code_is_looked_at(given: str | None, found: str | None) -> N
 
 
 def test_commands_that_move_are_told_from_those_that_do_not() -> None:
-    assert moves("cd src && python x.py") and moves("git clone x") and not moves("python cd.py")
+    assert moves("cd src && python x.py")
+    assert moves("git clone x")
+    assert not moves("python cd.py")
 
 
 def test_the_nearest_name_of_a_path_is_offered(tmp_path: Path) -> None:

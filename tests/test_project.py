@@ -359,9 +359,11 @@ def test_a_named_file_must_be_there_and_of_a_known_kind(
         project.validate(["nope.yml"])
     write("ci.yml", "on: [push]\njobs: {}\n")
     assert [finding.code for finding in project.validate(["ci.yml"])] == ["unknown-kind"]
-    write("sweep.yml", "$schema: https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json\n")
-    [finding] = project.validate(["sweep.yml"])
+    write("quantum.yml", "$schema: https://azuremlschemas.azureedge.net/latest/quantumJob.schema.json\n")
+    [finding] = project.validate(["quantum.yml"])
     assert (finding.code, finding.severity) == ("unchecked-kind", Severity.WARNING)
+    write("cluster.yml", "$schema: https://azuremlschemas.azureedge.net/latest/amlCompute.schema.json\nname: cpu\n")
+    assert project.validate(["cluster.yml"]) == ()
 
 
 def test_a_folder_outside_the_project_may_be_named(project: Project, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_what_is_written_is_read() -> None:
         ("inputs: [raw]\n", "wrong-type", 1, 9, "must be a mapping, not a list"),
         ("inputs: {raw: }\n", "missing-value", 1, 15, "has no value"),
         ("inputs: {raw: [a]}\n", "wrong-type", 1, 15, "not a list"),
-        ("inputs: {raw: {type: uri_foldr, path: x}}\n", "wrong-value", 1, 22, "did you mean 'uri_folder'?"),
+        ("inputs: {raw: {type: uri_foldr, path: x}}\n", "unknown-type", 1, 22, "did you mean 'uri_folder'?"),
         ("inputs: {raw: {type: uri_folder}}\n", "missing-key", 1, 15, "has no path"),
         ("inputs: {raw: '${{parent.inputs.x}}'}\n", "bad-binding", 1, 15, "give a value or a path"),
         ("inputs: {raw: '${{parent.input.x}}'}\n", "bad-binding", 1, 15, "none of"),

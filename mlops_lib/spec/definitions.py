@@ -252,7 +252,7 @@ class Job:
     def to_dict(self) -> dict[str, Any]:
         """The node's YAML."""
         result: dict[str, Any] = {"type": self.type}
-        if self.inline and isinstance(self.component, CommandComponent):
+        if self.inline and self.type == "command" and isinstance(self.component, CommandComponent):
             result |= _command_dict(self.component)
         elif self.reference is not None:
             result["trial" if self.type == "sweep" else "component"] = self.reference
@@ -383,7 +383,7 @@ class SingleJob:
 
     def to_dict(self) -> dict[str, Any]:
         """The job's YAML."""
-        return _job_dict(self, self.job.type, f"{self.job.type}Job") | self.job.to_dict()
+        return _job_dict(self, self.job.type, f"{_camel(self.job.type)}Job") | self.job.to_dict()
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -507,13 +507,19 @@ def _job_fields(value: Table, report: Report) -> dict[str, Any]:
 _SCHEMA = "https://azuremlschemas.azureedge.net/latest/{}.schema.json"
 
 
+def _camel(word: str) -> str:
+    """``data_transfer`` as the names of schemas spell it: ``dataTransfer``."""
+    first, *rest = word.split("_")
+    return first + "".join(part.title() for part in rest)
+
+
 def _present(result: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if value is not None and value != {}}
 
 
 def _component_dict(component: Component, type_: str) -> dict[str, Any]:
     return _present({
-        "$schema": _SCHEMA.format(f"{type_}Component"), "type": type_, "name": component.name,
+        "$schema": _SCHEMA.format(f"{_camel(type_)}Component"), "type": type_, "name": component.name,
         "version": component.version, "display_name": component.display_name, "description": component.description,
         "tags": dict(component.tags), "is_deterministic": None if component.is_deterministic else False,
         "inputs": {name: port.to_dict() for name, port in component.inputs.items()},

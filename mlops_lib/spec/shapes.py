@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -139,10 +140,16 @@ class OneOf:
         if not isinstance(value, Scalar) or not isinstance(value.value, str):
             _wrong(self, value, report, where)
             return
-        word = value.value.lower() if self.folded else value.value
+        word = value.value
+        if self.folded:  # Azure ML reads some words in any case, some also in camel case
+            word = next((form for form in (word.lower(), _snake(word)) if form in self.words), word.lower())
         if word not in self.words and not _is_expression(value):
             report.add("wrong-value", f"{where} is {value.value!r}", value.place, why=f"it is one of {listing(self.words)}",
                        fix=did_you_mean(value.value, self.words))
+
+
+def _snake(word: str) -> str:
+    return re.sub(r"(?<=[a-z\d])(?=[A-Z])", "_", word).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +277,7 @@ class ByForm:
 
 @dataclass(frozen=True, slots=True)
 class ByType:
-    """A mapping whose key *key* chooses its shape; *default* when the key is absent."""
+    """A mapping whose key *key* chooses its shape; *default* names the one, *absent* is the one when the key is absent."""
 
     noun_: str
     shapes: Mapping[str, Shape]
@@ -278,6 +285,7 @@ class ByType:
     key: str = "type"
     folded: bool = False
     why: str = ""
+    absent: Shape | None = None
 
     @property
     def noun(self) -> str:
@@ -291,6 +299,9 @@ class ByType:
         name = where.rpartition(".")[2]
         subject = f"{self.noun_} {name!r}" if name not in ("", self.noun_) else self.noun_
         if chosen is None:
+            if self.absent is not None:
+                self.absent.check(value, report, where)
+                return
             if self.default is None:
                 report.add("missing-key", f"{subject} lacks {self.key!r}", value.place,
                            why=self.why, fix=f"add '{self.key}: …', one of {listing(sorted(self.shapes))}")
@@ -307,3 +318,43 @@ class ByType:
                        why=self.why or f"it is one of {listing(self.shapes)}", fix=did_you_mean(shown, self.shapes))
         else:
             shape.check(value, report, where)
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One of several mappings without a key that tells them apart: the one that a value comes nearest to judges it."""
+
+    shapes: tuple[Record, ...]
+
+    @property
+    def noun(self) -> str:
+        return "a mapping"
+
+    def check(self, value: Value, report: Report, where: str) -> None:
+        if not isinstance(value, Table):
+            _wrong(self, value, report, where)
+            return
+        attempts = [Report() for _ in self.shapes]
+        for shape, attempt in zip(self.shapes, attempts, strict=True):
+            shape.check(value, attempt, where)
+        report.findings += min(attempts, key=lambda attempt: len(attempt.findings)).findings
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A shape of another module, which is imported when a value of it is met: most projects have none."""
+
+    module: str
+    name: str
+
+    @property
+    def noun(self) -> str:
+        return "a mapping"
+
+    def resolve(self) -> Shape:
+        """The shape."""
+        found: Shape = getattr(importlib.import_module(self.module), self.name)
+        return found
+
+    def check(self, value: Value, report: Report, where: str) -> None:
+        self.resolve().check(value, report, where)
