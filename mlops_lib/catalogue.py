@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import os
 import re
@@ -12,9 +13,11 @@ from pathlib import Path
 from . import document
 from .binding import PipelinePort
 from .checks import check_component, check_compute, check_pipeline
+from .commands import invocations
 from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, listing
 from .graph import as_pipeline
 from .inspection import DEFAULT_LIMITS, Limits, inspect_code, local_code, moves, nearby
+from .scripts import Parser, judge, parser_of, tree_of
 from .spec import (
     DATA_TYPES,
     Asset,
@@ -42,7 +45,6 @@ from .spec.kinds import is_aside, schema_of
 PROJECT_FILE = "mlops.yml"
 _YAML = (".yml", ".yaml")
 _LEFT_OUT = frozenset({"node_modules", "__pycache__", "venv", "build", "dist", "site-packages"})
-_SCRIPT = re.compile(r"(?:^|[;&|(]\s*)python3?\s+(?:-[A-Za-z]+\s+)*([\w./-]+\.py)(?=\s|$)", re.MULTILINE)
 _ASSET = re.compile(r"azureml:(?P<name>[^:@/]+)(?:@(?P<label>[^:@/]+)|:(?P<version>[^:@/]+))?")
 
 
@@ -86,6 +88,8 @@ class Catalogue:
         self._specs: dict[Path, Spec | None] = {}
         self._linked: dict[Path, Component | None] = {}
         self._parsed: dict[Path, document.Value | CompileError] = {}
+        self._trees: dict[Path, ast.Module | None] = {}
+        self._parsers: dict[Path, Parser | None] = {}
         self._foreign: set[Path] = set()
         self._formed: set[tuple[Place, str]] = set()
         self._inspected: set[tuple[Path, tuple[Path, ...]]] = set()
@@ -420,14 +424,44 @@ class Catalogue:
         place = component.places.get("code", component.place)
         code = self._check_code(component.code, component.additional_includes, component, place)
         if code is not None and code.is_dir() and not moves(component.command):
-            included = {Path(component.folder, include).name for include in component.additional_includes}
-            for script in _SCRIPT.findall(component.command):
-                first = os.path.normpath(script).split(os.sep)[0]
-                if not os.path.isabs(script) and first not in included and not (code / script).is_file():
-                    self.report.add("missing-script", f"the command runs {script!r}, which the code lacks",
-                                    component.places.get("command", component.place), fix=nearby(code / script))
+            self._check_scripts(component, code)
         self._check_environment_of(component.environment, component.folder,
                                    component.places.get("environment", component.place))
+
+    def _check_scripts(self, component: CommandComponent, code: Path) -> None:
+        """The scripts that a command starts: are they there, and do they take what they are given."""
+        place = component.places.get("command", component.place)
+        included = {Path(component.folder, include).name for include in component.additional_includes}
+        types = {name: port.type for name, port in component.inputs.items()}
+        for invocation in invocations(component.command):
+            script = invocation.script or f"{(invocation.module or '').replace('.', '/')}.py"
+            first = os.path.normpath(script).split(os.sep)[0]
+            if os.path.isabs(script) or first in included:
+                continue
+            file = code / script
+            if not file.is_file():
+                if invocation.script is not None:
+                    self.report.add("missing-script", f"the command runs {script!r}, which the code lacks", place,
+                                    fix=nearby(file))
+                continue  # a module that is not in the code is an installed one
+            parser = self._parser(file)
+            for problem in judge(invocation, parser, types) if parser is not None else ():
+                warning = Severity.WARNING if problem.code == "boolean-flag" else Severity.ERROR
+                self.report.add(problem.code, problem.what, place, why=problem.why, fix=problem.fix, severity=warning)
+
+    def _tree(self, file: Path) -> ast.Module | None:
+        if file not in self._trees:
+            try:
+                self._trees[file] = tree_of(file.read_bytes()) if file.stat().st_size <= document.LIMIT_BYTES else None
+            except OSError:
+                self._trees[file] = None
+        return self._trees[file]
+
+    def _parser(self, file: Path) -> Parser | None:
+        if file not in self._parsers:
+            tree = self._tree(file)
+            self._parsers[file] = parser_of(tree) if tree is not None else None
+        return self._parsers[file]
 
     def _check_code(self, given: str | None, includes: Sequence[str], component: CommandComponent | OtherComponent,
                     place: Place) -> Path | None:

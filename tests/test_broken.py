@@ -55,7 +55,7 @@ def codes_of(tree: ast.AST) -> Iterator[str]:
             node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
         )
         places = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
-        if name in ("_find", "_broken", "_finding") or (name == "add" and len(node.args) == 3):
+        if name in ("_find", "_broken", "_finding") or (name in ("add", "find") and len(node.args) == 3):
             places += node.args[:1]
         for place in places:
             branches = [place.body, place.orelse] if isinstance(place, ast.IfExp) else [place]
