@@ -60,8 +60,8 @@ def flights_script(project: Path, work: Path) -> str:
     """The same commands in a row, as a shell script: what the engine is measured against."""
     from mlops_lib import Project
     from mlops_lib.binding import render
-    from mlops_lib.catalogue import local_path
     from mlops_lib.graph import External, FromStep, Value, build
+    from mlops_lib.inspection import local_path
 
     job, name, _ = Project(project).load("flights")
     lines = ["set -e"]

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import document
 from .binding import PipelinePort
 from .checks import check_component, check_compute, check_pipeline
-from .commands import invocations
 from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, listing
 from .graph import as_pipeline
-from .inspection import DEFAULT_LIMITS, Limits, inspect_code, local_code, moves, nearby
-from .scripts import Parser, judge, parser_of, tree_of
+from .inspection import DEFAULT_LIMITS, Inspector, Limits, is_local, local_code, local_path, nearby
+from .rules.conda import check_conda
+from .rules.schedule import check_schedule
+from .rules.serving import check_deployment, check_endpoint
+from .rules.storage import check_datastore
 from .spec import (
     DATA_TYPES,
     Asset,
@@ -32,6 +33,7 @@ from .spec import (
     JobOutput,
     Literal,
     OtherComponent,
+    OtherFile,
     PipelineComponent,
     PipelineJob,
     Report,
@@ -83,18 +85,14 @@ class Catalogue:
 
     def __init__(self, root: Path, *, near: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> None:
         self.root = root
-        self._limits = limits
         self._near = near or Path.cwd()
         self._specs: dict[Path, Spec | None] = {}
         self._linked: dict[Path, Component | None] = {}
         self._parsed: dict[Path, document.Value | CompileError] = {}
-        self._trees: dict[Path, ast.Module | None] = {}
-        self._parsers: dict[Path, Parser | None] = {}
         self._foreign: set[Path] = set()
-        self._formed: set[tuple[Place, str]] = set()
-        self._inspected: set[tuple[Path, tuple[Path, ...]]] = set()
         self._by_name: dict[str, dict[str, Path]] = {}
         self.report = Report()
+        self._inspector = Inspector(self.report, self.content, self.display, limits)
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -147,7 +145,7 @@ class Catalogue:
             self._specs[path] = read(value, self.report, folder=str(path.parent), kind=found) if found else None
             spec = self._specs[path]
             if isinstance(spec, Environment):
-                self._check_environment(spec)
+                self._inspector.environment(spec)
         return self._specs[path]
 
     def _report_unknown(self, value: document.Value) -> None:
@@ -172,7 +170,7 @@ class Catalogue:
             folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _LEFT_OUT
                                 and not any(Path(folder, name, mark).exists() for mark in ("pyvenv.cfg", PROJECT_FILE)))
             for name in sorted(files):
-                if name.endswith(_YAML) and not name.startswith("."):
+                if (name.endswith(_YAML) and not name.startswith(".")) or name == "MLTable":
                     yield Path(folder, name)
 
     def names(self, kind: str) -> Mapping[str, Path]:
@@ -241,7 +239,7 @@ class Catalogue:
                 self.report.add("bad-binding", f"input {name!r} is bound to {value.to}", value.place,
                                 why="nothing is around this job", fix="give a value or a path")
         check_pipeline(linked, self.report)
-        self._check_paths(linked.inputs.values(), linked.folder)
+        self._inspector.paths(linked.inputs.values(), linked.folder)
         self._check_texts(linked)
         return linked
 
@@ -324,7 +322,7 @@ class Catalogue:
                 component = dataclasses.replace(component, jobs=self._link_jobs(component, above))
                 check_component(component, self.report)
             elif component is not None:
-                check_component(component, self.report)
+                self._check_other(component)
             elif job.reference is not None:
                 component = self._resolve(job.reference, pipeline.folder, self._place_of_reference(job), above)
             elif job.type in _CARRIES and not _CARRIES[job.type] & job.places.keys():
@@ -339,8 +337,10 @@ class Catalogue:
                                 self._place_of_reference(job),
                                 fix="name a command component" if job.type == "sweep" else f"write 'type: {component.type}'")
                 component = None
-            self._check_paths(job.inputs.values(), pipeline.folder)
+            self._inspector.paths(job.inputs.values(), pipeline.folder)
             self._check_environment_of(job.environment, pipeline.folder, job.places.get("environment", job.place))
+            if job.type == "sweep":
+                self._inspector.sweep(job, component)
             linked[name] = dataclasses.replace(job, component=component)
         return linked
 
@@ -406,10 +406,11 @@ class Catalogue:
                 spec = dataclasses.replace(spec, jobs=self._link_jobs(spec, (*above, path)))
             if isinstance(spec, CommandComponent):
                 self._check_command(spec)
-            elif isinstance(spec, PipelineComponent | OtherComponent):
+            elif isinstance(spec, PipelineComponent):
                 check_component(spec, self.report)
-                if isinstance(spec, PipelineComponent):
-                    self._check_texts(spec)
+                self._check_texts(spec)
+            elif isinstance(spec, OtherComponent):
+                self._check_other(spec)
             elif spec is not None or path in self._foreign:
                 self.report.add("wrong-component", f"{self.display(path)} is not a component",
                                 place or Place(self.display(path)),
@@ -419,69 +420,9 @@ class Catalogue:
 
     # --- checks that need the disk -----------------------------------------------------------------------------------
 
-    def _check_command(self, component: CommandComponent) -> None:
-        check_component(component, self.report)
-        place = component.places.get("code", component.place)
-        code = self._check_code(component.code, component.additional_includes, component, place)
-        if code is not None and code.is_dir() and not moves(component.command):
-            self._check_scripts(component, code)
-        self._check_environment_of(component.environment, component.folder,
-                                   component.places.get("environment", component.place))
-
-    def _check_scripts(self, component: CommandComponent, code: Path) -> None:
-        """The scripts that a command starts: are they there, and do they take what they are given."""
-        place = component.places.get("command", component.place)
-        included = {Path(component.folder, include).name for include in component.additional_includes}
-        types = {name: port.type for name, port in component.inputs.items()}
-        for invocation in invocations(component.command):
-            script = invocation.script or f"{(invocation.module or '').replace('.', '/')}.py"
-            first = os.path.normpath(script).split(os.sep)[0]
-            if os.path.isabs(script) or first in included:
-                continue
-            file = code / script
-            if not file.is_file():
-                if invocation.script is not None:
-                    self.report.add("missing-script", f"the command runs {script!r}, which the code lacks", place,
-                                    fix=nearby(file))
-                continue  # a module that is not in the code is an installed one
-            parser = self._parser(file)
-            for problem in judge(invocation, parser, types) if parser is not None else ():
-                warning = Severity.WARNING if problem.code == "boolean-flag" else Severity.ERROR
-                self.report.add(problem.code, problem.what, place, why=problem.why, fix=problem.fix, severity=warning)
-
-    def _tree(self, file: Path) -> ast.Module | None:
-        if file not in self._trees:
-            try:
-                self._trees[file] = tree_of(file.read_bytes()) if file.stat().st_size <= document.LIMIT_BYTES else None
-            except OSError:
-                self._trees[file] = None
-        return self._trees[file]
-
-    def _parser(self, file: Path) -> Parser | None:
-        if file not in self._parsers:
-            tree = self._tree(file)
-            self._parsers[file] = parser_of(tree) if tree is not None else None
-        return self._parsers[file]
-
-    def _check_code(self, given: str | None, includes: Sequence[str], component: CommandComponent | OtherComponent,
-                    place: Place) -> Path | None:
-        """The code that a component names, when it is there; what is wrong with it is told once a folder."""
-        code = local_code(given, component.folder)
-        if code is None:
-            return None
-        if not code.exists():
-            self.report.add("missing-code", f"the code {given!r} does not exist", place, fix=nearby(code))
-            return None
-        paths = tuple(Path(os.path.normpath(os.path.join(component.folder, include))) for include in includes)
-        if (code, paths) not in self._inspected:
-            self._inspected.add((code, paths))
-            inspect_code(code, paths, self.report, place=place,
-                         include_place=component.places.get("additional_includes", place), limits=self._limits)
-        return code
-
     def _check_environment_of(self, given: str | Environment | None, folder: str, place: Place) -> None:
         if isinstance(given, Environment):
-            self._check_environment(given)
+            self._inspector.environment(given)
             return
         if given is not None and given.startswith("file:"):
             path = Path(os.path.abspath(os.path.join(folder, given.removeprefix("file:"))))
@@ -490,39 +431,24 @@ class Catalogue:
                                 fix=nearby(path))
         self.environment(given, folder)
 
-    def _check_environment(self, environment: Environment) -> None:
-        conda = environment.conda_file
-        if isinstance(conda, str) and not Path(environment.folder, conda).is_file():
-            self.report.add("missing-file", f"the conda file {conda!r} does not exist",
-                            environment.places.get("conda_file", environment.place),
-                            fix=nearby(Path(environment.folder, conda)))
+    def _check_command(self, component: CommandComponent) -> None:
+        check_component(component, self.report)
+        self._inspector.command(component)
+        self._check_environment_of(component.environment, component.folder,
+                                   component.places.get("environment", component.place))
 
-    def _check_paths(self, values: Iterable[object], folder: str) -> None:
-        for value in values:
-            if isinstance(value, Data):
-                self._check_path(value.path, value.place, folder)
-
-    def _check_path(self, path: str, place: Place, folder: str) -> None:
-        if is_local(path) and not local_path(path, folder).exists():
-            self.report.add("missing-path", f"the path {path!r} does not exist", place,
-                            why="a path is relative to the file that names it" if place.line else
-                            "a path given with --set is relative to this folder", fix=nearby(local_path(path, folder)))
-
-    def _check_form(self, path: str, place: Place, folder: str, type_: str) -> None:
-        """A file given for a folder, or the reverse: Azure ML takes it, and the job finds something else than it expects."""
-        if not is_local(path) or (place, type_) in self._formed:
-            return
-        self._formed.add((place, type_))
-        full = local_path(path, folder)
-        if type_ == "uri_file" and full.is_dir():
-            self.report.add("wrong-form", f"the path {path!r} is a folder, and the port is a {type_}", place,
-                            why="the job gets the path of a folder", fix="name one file, or make the port a uri_folder",
-                            severity=Severity.WARNING)
-        elif type_ in ("uri_folder", "mlflow_model", "mltable") and full.is_file():
-            self.report.add("wrong-form", f"the path {path!r} is a file, and the port is a {type_}", place,
-                            why="the job gets the path of a file",
-                            fix="name its folder" if type_ != "uri_folder" else "name its folder, or make the port a uri_file",
-                            severity=Severity.WARNING)
+    def _check_other(self, component: OtherComponent) -> None:
+        check_component(component, self.report)
+        if component.type == "parallel":
+            self._inspector.parallel(component)
+            task = component.document.get("task")
+            given = task.get("environment") if isinstance(task, document.Table) else None
+            if isinstance(given, document.Table):
+                self._inspector.environment(Environment.from_document(given, folder=component.folder))
+            elif isinstance(given, document.Scalar) and given.value is not None:
+                self._check_environment_of(given.text, component.folder, given.place)
+        elif component.type == "spark":
+            self._inspector.spark(component)
 
     def _check_texts(self, pipeline: PipelineJob | PipelineComponent) -> None:
         """Paths against the ports that they go into; plain strings that go into data ports are paths too."""
@@ -535,10 +461,10 @@ class Catalogue:
                 if port is None or port.type not in DATA_TYPES:
                     continue
                 if isinstance(given, Literal) and isinstance(given.value, str):
-                    self._check_path(given.text, given.place, pipeline.folder)
-                    self._check_form(given.text, given.place, pipeline.folder, port.type)
+                    self._inspector.path(given.text, given.place, pipeline.folder)
+                    self._inspector.form(given.text, given.place, pipeline.folder, port.type)
                 elif isinstance(given, Data):
-                    self._check_form(given.path, given.place, pipeline.folder, given.type or port.type)
+                    self._inspector.form(given.path, given.place, pipeline.folder, given.type or port.type)
 
     def findings(self) -> tuple[Finding, ...]:
         """All that has been found so far, in order."""
@@ -554,7 +480,71 @@ class Catalogue:
         elif isinstance(spec, CommandComponent | PipelineComponent | OtherComponent):
             self.component(path)
         elif isinstance(spec, Asset) and spec.path:
-            self._check_paths([Data(path=spec.path, place=spec.places.get("path", spec.place))], spec.folder)
+            data = Data(path=spec.path, type=spec.type, place=spec.places.get("path", spec.place))
+            self._inspector.paths([data], spec.folder)
+        elif isinstance(spec, OtherFile):
+            self._check_file_of_kind(spec)
+
+    def _check_file_of_kind(self, spec: OtherFile) -> None:
+        value, kind = spec.document, spec.kind
+        if kind == "schedule":
+            check_schedule(value, self.report)
+            self._check_scheduled(value.get("create_job"), spec.folder)
+        elif kind == "datastore":
+            check_datastore(value, self.report)
+        elif kind == "mltable":
+            self._inspector.mltable(value, spec.folder)
+        elif kind == "conda file":
+            check_conda(value, self.report)
+        elif kind.endswith("endpoint"):
+            name = value.get("name")
+            found = self._served(kind.replace("endpoint", "deployment"), name.text if isinstance(name, document.Scalar) else "")
+            check_endpoint(value, self.report, deployments=found or None)
+        elif kind.endswith("deployment"):
+            endpoints = self._served(kind.replace("deployment", "endpoint"), None)
+            check_deployment(value, self.report, endpoints=endpoints or None, entry=self._inspector.scoring(value, spec.folder))
+
+    def _served(self, kind: str, endpoint: str | None) -> set[str]:
+        """The names of the project's endpoints, or of its deployments to one."""
+        found = set()
+        for path in self.project_files():
+            value = self._peek(path)
+            if isinstance(value, document.Table) and kind_of_document(value) == kind:
+                name, target = value.get("name"), value.get("endpoint_name")
+                to = target.text if isinstance(target, document.Scalar) else None
+                if isinstance(name, document.Scalar) and (endpoint is None or to == endpoint):
+                    found.add(name.text)
+        return found
+
+    def _check_scheduled(self, given: document.Value | None, folder: str) -> None:
+        """What a schedule starts: a job's file, changes to one, or a job in place."""
+        if isinstance(given, document.Table) and "job" not in given.entries:
+            if isinstance(given.get("jobs"), document.Table):
+                job = read(given, Report(), folder=folder, kind="pipeline job")  # its shape was judged with the schedule's
+                if isinstance(job, PipelineJob):
+                    self.link(job)
+            return
+        named = given.get("job") if isinstance(given, document.Table) else given
+        if not isinstance(named, document.Scalar) or not isinstance(named.value, str) or named.text.startswith("azureml:"):
+            return
+        path = Path(os.path.abspath(os.path.join(folder, named.text.removeprefix("file:"))))
+        if not path.is_file():
+            self.report.add("missing-file", f"the job file {self.display(path)!r} does not exist", named.place,
+                            fix=nearby(path))
+            return
+        job = self.spec(path)
+        if job is None:
+            return
+        if not isinstance(job, PipelineJob | SingleJob):
+            self.report.add("wrong-component", f"{self.display(path)} is not a job", named.place, why="a schedule starts jobs",
+                            fix="name a job's file")
+            return
+        changed = given.get("inputs") if isinstance(given, document.Table) else None
+        if isinstance(changed, document.Table):
+            for name, place in changed.places.items():
+                if name not in job.inputs:
+                    self.report.add("unknown-input", f"the schedule gives the input {name!r}, which the job lacks", place,
+                                    fix=did_you_mean(name, job.inputs) if job.inputs else "remove it")
 
 
 # What a job of a type has: a component that it names, or what it runs itself.
@@ -564,17 +554,6 @@ _CARRIES = {"command": {"component", "command"}, "parallel": {"component", "task
 def code_of(component: CommandComponent) -> Path | None:
     """The folder or file that a component's code is; None when it has none, or it is not local."""
     return local_code(component.code, component.folder)
-
-
-def is_local(path: str) -> bool:
-    """Whether a data path is a path on this machine, not a URI of something else."""
-    return path.startswith("file:") or not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path)
-
-
-def local_path(path: str, folder: str) -> Path:
-    """A local data path, made absolute."""
-    bare = path.removeprefix("file://").removeprefix("file:")
-    return Path(os.path.normpath(os.path.join(folder, os.path.expanduser(bare))))
 
 
 def read_bytes(path: Path, name: str) -> bytes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Mapping, Sequence
 
 from .binding import JobPort, PipelinePort, command_references
 from .errors import Place, Severity, did_you_mean, listing
+from .rules.literals import surprise
 from .spec import (
     DATA_TYPES,
     LITERAL_TYPES,
@@ -56,9 +58,13 @@ def _check_ports(component: Component, report: Report) -> None:
                        why="only literals have one", fix="write 'optional: true' instead, or nothing")
         elif port.literal and port.default is not None:
             problem = value_problem(port, port.default, _as_value(port.default))
+            odd = surprise(port.written, port.type) if port.written is not None else None
             if problem:
                 report.add("bad-value", f"the default {port.default!r} of input {name!r} {problem[0]}", port.place,
-                           fix=problem[1])
+                           why=odd[0] if odd else "", fix=odd[1] if odd else problem[1])
+            elif odd and port.written is not None:
+                report.add("odd-literal", f"the default of input {name!r} is written {port.written.text}", port.written.place,
+                           why=odd[0], fix=odd[1], severity=Severity.WARNING)
 
 
 def check_compute(pipeline: PipelineJob, report: Report) -> None:
@@ -96,6 +102,7 @@ def _check_command(component: CommandComponent, report: Report) -> None:
     for reference in references:
         side, name = reference.port.side, reference.port.name
         if side == "search_space":
+            mentioned.add(("inputs", name))
             continue
         mentioned.add((side, name.partition(".")[0]))
         ports: Mapping[str, object] = component.inputs if side == "inputs" else component.outputs
@@ -213,8 +220,15 @@ class _Scope:
                 self.report.add("type-clash", f"{where} is a {value.type}, and the port is a {port.type}", value.place)
         elif port.literal:
             problem = value_problem(port, value.text, value.value)
+            odd = surprise(value.written, port.type) if value.written is not None else None
+            why, fix = odd or ("", problem[1] if problem else "")
             if problem:
-                self.report.add("bad-value", f"{where} is {value.text!r}, which {problem[0]}", value.place, fix=problem[1])
+                self.report.add("bad-value", f"{where} is {value.text!r}, which {problem[0]}", value.place, why=why, fix=fix)
+            elif isinstance(value.value, datetime.date):
+                self.report.add("date-literal", f"{where} is the date {value.text}", value.place, why=why, fix=fix)
+            elif value.written is not None and odd:
+                self.report.add("odd-literal", f"{where} is written {value.written.text}", value.place, why=why, fix=fix,
+                                severity=Severity.WARNING)
         elif port.type in DATA_TYPES and not isinstance(value.value, str):
             self.report.add("literal-into-data", f"{where} is {value.text!r}, and the port is a {port.type}", value.place,
                             fix="give 'type' and 'path'")

@@ -1,15 +1,32 @@
-"""What the disk shows to be wrong with a component's code: absent files, clashes, ignore rules, size."""
+"""What the disk shows to be wrong: code, scripts, environments and data that files name."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import InputError, Place, Severity, listing, nearest
-from .spec import Report
+from .commands import invocations
+from .document import LIMIT_BYTES, Items, Scalar, Table, Value
+from .errors import CompileError, InputError, Place, Severity, listing, nearest
+from .rules.conda import check_conda
+from .rules.parallel import check_parallel
+from .rules.storage import check_environment, check_mltable
+from .rules.sweep import check_sweep
+from .scripts import (
+    Parser,
+    defined_in,
+    imports_all,
+    judge,
+    local_imports,
+    metrics_of,
+    parser_of,
+    tree_of,
+)
+from .spec import KINDS, CommandComponent, Component, Data, Environment, Job, OtherComponent, Report, reading
 from .stores.digests import FileEntry
 from .stores.snapshots import ignored, snapshot
 
@@ -23,6 +40,256 @@ class Limits(NamedTuple):
 
 DEFAULT_LIMITS = Limits()
 _MOVES = re.compile(r"\b(?:cd|pushd|git|curl|wget|unzip|tar|azcopy)\s")  # then a script's path says little
+
+
+class Inspector:
+    """Looks at the files that components, jobs and environments name, each once.
+
+    Args:
+        report: Gets what is wrong.
+        content: A YAML file, parsed.
+        display: How messages name a file.
+        limits: How much code is too much.
+    """
+
+    def __init__(self, report: Report, content: Callable[[Path], Value], display: Callable[[Path], str],
+                 limits: Limits = DEFAULT_LIMITS) -> None:
+        self.report = report
+        self._content = content
+        self._display = display
+        self._limits = limits
+        self._inspected: set[tuple[Path, tuple[Path, ...]]] = set()
+        self._formed: set[tuple[Place, str]] = set()
+        self._environments: set[Place] = set()
+        self._files: set[Path] = set()
+        self._trees: dict[Path, ast.Module | None] = {}
+        self._parsers: dict[Path, Parser | None] = {}
+
+    # --- code --------------------------------------------------------------------------------------------------------
+
+    def command(self, component: CommandComponent) -> None:
+        """A command's code: is it there, and do its scripts take what they are given."""
+        code = self._code(component.code, component.additional_includes, component)
+        if code is None or not code.is_dir() or moves(component.command):
+            return
+        place = component.places.get("command", component.place)
+        included = {Path(component.folder, include).name for include in component.additional_includes}
+        types = {name: port.type for name, port in component.inputs.items()}
+        for invocation in invocations(component.command):
+            script = invocation.script or f"{(invocation.module or '').replace('.', '/')}.py"
+            first = os.path.normpath(script).split(os.sep)[0]
+            if os.path.isabs(script) or first in included:
+                continue
+            file = code / script
+            if not file.is_file():
+                if invocation.script is not None:
+                    self.report.add("missing-script", f"the command runs {script!r}, which the code lacks", place,
+                                    fix=nearby(file))
+                continue  # a module that is not in the code is an installed one
+            parser = self._parser(file)
+            for problem in judge(invocation, parser, types) if parser is not None else ():
+                severity = Severity.WARNING if problem.code == "boolean-flag" else Severity.ERROR
+                self.report.add(problem.code, problem.what, place, why=problem.why, fix=problem.fix, severity=severity)
+
+    def parallel(self, component: OtherComponent) -> None:
+        """A parallel component's task: its entry script, and what its keys say of its input."""
+        task = component.document.get("task")
+        table = task if isinstance(task, Table) else Table({}, {}, component.place)
+        code = self._code(reading.text(table, "code"), (), component, table)
+        script = table.get("entry_script")
+        check_parallel(component.document, self.report, inputs={name: port.type for name, port in component.inputs.items()},
+                       outputs=component.outputs, entry=self._entry(code, script))
+
+    def spark(self, component: OtherComponent) -> None:
+        """A Spark component's entry file."""
+        code = self._code(reading.text(component.document, "code"), (), component)
+        entry = component.document.get("entry")
+        file = entry.get("file") if isinstance(entry, Table) else None
+        if code is not None and isinstance(file, Scalar) and isinstance(file.value, str) and code.is_dir() and not (
+                code / file.value).is_file():
+            self.report.add("missing-script", f"the entry is {file.value!r}, which the code lacks", file.place,
+                            fix=nearby(code / file.value))
+
+    def sweep(self, job: Job, trial: Component | None) -> None:
+        """A sweep's space against its trial's inputs, its objective against what the trial's code logs."""
+        declared = trial.inputs if isinstance(trial, CommandComponent) and not job.inline else None
+        metrics = self._metrics(trial) if isinstance(trial, CommandComponent) else None
+        check_sweep(job.document, self.report, inputs=declared, metrics=metrics)
+
+    def scoring(self, deployment: Table, folder: str) -> Mapping[str, int | None] | None:
+        """What a deployment's scoring script defines, when the source tells; an absent one is reported."""
+        given = deployment.get("code_configuration")
+        table = given if isinstance(given, Table) else Table({}, {}, deployment.place)
+        code = local_code(reading.text(table, "code"), folder)
+        place = table.entries["code"].place if "code" in table.entries else table.place
+        if code is not None and not code.exists():
+            self.report.add("missing-code", f"the code {reading.text(table, 'code')!r} does not exist", place, fix=nearby(code))
+            return None
+        model = deployment.get("model")
+        path = model if isinstance(model, Scalar) else model.get("path") if isinstance(model, Table) else None
+        if isinstance(path, Scalar) and isinstance(path.value, str):
+            self.path(path.value, path.place, folder)
+        environment = deployment.get("environment")
+        if isinstance(environment, Table):
+            self.environment(Environment.from_document(environment, folder=folder))
+        return self._entry(code, table.get("scoring_script"))
+
+    def _code(self, given: str | None, includes: Sequence[str], component: CommandComponent | OtherComponent,
+              document: Table | None = None) -> Path | None:
+        """The code that a component names, when it is there; what is wrong with it is told once a folder."""
+        code = local_code(given, component.folder)
+        if code is None:
+            return None
+        places = {key: value.place for key, value in document.entries.items()} if document is not None else component.places
+        place = places.get("code", component.place)
+        if not code.exists():
+            self.report.add("missing-code", f"the code {given!r} does not exist", place, fix=nearby(code))
+            return None
+        paths = tuple(Path(os.path.normpath(os.path.join(component.folder, include))) for include in includes)
+        if (code, paths) not in self._inspected:
+            self._inspected.add((code, paths))
+            inspect_code(code, paths, self.report, place=place, include_place=places.get("additional_includes", place),
+                         limits=self._limits)
+        return code
+
+    def _tree(self, file: Path) -> ast.Module | None:
+        if file not in self._trees:
+            try:
+                small = file.stat().st_size <= LIMIT_BYTES
+                self._trees[file] = tree_of(file.read_bytes()) if small else None
+            except OSError:
+                self._trees[file] = None
+        return self._trees[file]
+
+    def _parser(self, file: Path) -> Parser | None:
+        if file not in self._parsers:
+            tree = self._tree(file)
+            self._parsers[file] = parser_of(tree) if tree is not None else None
+        return self._parsers[file]
+
+    def _entry(self, code: Path | None, script: Value | None) -> Mapping[str, int | None] | None:
+        """What a script of the code defines; None when the source does not tell; an absent one is reported."""
+        if code is None or not code.is_dir() or not isinstance(script, Scalar) or not isinstance(script.value, str):
+            return None
+        file = code / script.value
+        if not file.is_file():
+            self.report.add("missing-script", f"the entry script is {script.value!r}, which the code lacks", script.place,
+                            fix=nearby(file))
+            return None
+        tree = self._tree(file)
+        return None if tree is None or imports_all(tree) else defined_in(tree)
+
+    def _metrics(self, component: CommandComponent) -> frozenset[str] | None:
+        """The metrics that a component's code logs; None when the source does not tell all."""
+        code = local_code(component.code, component.folder)
+        started = invocations(component.command)
+        if code is None or not code.is_dir() or not started or component.additional_includes:
+            return None
+        todo = [code / f"{(found.module or '').replace('.', '/')}.py" if found.script is None else code / found.script
+                for found in started]
+        read: dict[Path, ast.Module] = {}
+        while todo:
+            file = todo.pop()
+            tree = self._tree(file) if file not in read and file.is_file() else None
+            if tree is None:
+                if file not in read and file.is_file():
+                    return None
+                continue
+            read[file] = tree
+            for name in local_imports(tree):
+                todo += [file.parent / f"{name}.py", *sorted((file.parent / name).glob("*.py"))]
+        found_metrics = metrics_of(read.values())
+        return None if found_metrics.open or not read else found_metrics.names
+
+    # --- environments ------------------------------------------------------------------------------------------------
+
+    def environment(self, environment: Environment) -> None:
+        """An environment and its conda file."""
+        if environment.place in self._environments:
+            return
+        self._environments.add(environment.place)
+        check_environment(environment.document, self.report)
+        conda = environment.conda_file
+        if isinstance(conda, str):
+            path = Path(os.path.normpath(os.path.join(environment.folder, conda.removeprefix("file:"))))
+            if not path.is_file():
+                self.report.add("missing-file", f"the conda file {conda!r} does not exist",
+                                environment.places.get("conda_file", environment.place), fix=nearby(path))
+            else:
+                self._yaml(path, "conda file")
+        elif isinstance(conda, Mapping):
+            given = environment.document.get("conda_file")
+            if given is not None:
+                check_conda(given, self.report)
+
+    def _yaml(self, path: Path, kind: str) -> None:
+        """A file that another names, checked once."""
+        if path in self._files:
+            return
+        self._files.add(path)
+        try:
+            value = self._content(path)
+        except CompileError as error:
+            self.report.findings += error.findings
+            return
+        except InputError as error:
+            self.report.add("missing-file", error.what, Place(self._display(path)), why=error.why, fix=error.fix)
+            return
+        KINDS[kind].check(value, self.report, "")
+        if kind == "conda file":
+            check_conda(value, self.report)
+        elif isinstance(value, Table):
+            self.mltable(value, str(path.parent))
+
+    # --- data --------------------------------------------------------------------------------------------------------
+
+    def paths(self, values: Iterable[object], folder: str) -> None:
+        """The local paths among what is given to inputs."""
+        for value in values:
+            if isinstance(value, Data):
+                self.path(value.path, value.place, folder, value.type)
+
+    def path(self, path: str, place: Place, folder: str, type_: str | None = None) -> None:
+        """A local path: is it there; of a table, its MLTable file too."""
+        if not is_local(path):
+            return
+        full = local_path(path, folder)
+        if not full.exists():
+            self.report.add("missing-path", f"the path {path!r} does not exist", place,
+                            why="a path is relative to the file that names it" if place.line else
+                            "a path given with --set is relative to this folder", fix=nearby(full))
+        elif type_ == "mltable" and full.is_dir():
+            if (full / "MLTable").is_file():
+                self._yaml(full / "MLTable", "mltable")
+            else:
+                self.report.add("no-mltable", f"the folder {path!r} holds no file MLTable", place,
+                                why="it says how the table is read", fix="add one, or make it a uri_folder")
+
+    def form(self, path: str, place: Place, folder: str, type_: str) -> None:
+        """A file given for a folder, or the reverse: Azure ML takes it, and the job finds something else than it expects."""
+        if not is_local(path) or (place, type_) in self._formed:
+            return
+        self._formed.add((place, type_))
+        full = local_path(path, folder)
+        if type_ == "uri_file" and full.is_dir():
+            self.report.add("wrong-form", f"the path {path!r} is a folder, and the port is a {type_}", place,
+                            why="the job gets the path of a folder", fix="name one file, or make the port a uri_folder",
+                            severity=Severity.WARNING)
+        elif type_ in ("uri_folder", "mlflow_model", "mltable") and full.is_file():
+            self.report.add("wrong-form", f"the path {path!r} is a file, and the port is a {type_}", place,
+                            why="the job gets the path of a file",
+                            fix="name its folder" if type_ != "uri_folder" else "name its folder, or make the port a uri_file",
+                            severity=Severity.WARNING)
+
+    def mltable(self, value: Table, folder: str) -> None:
+        """An MLTable file: its transformations and the local files that it names."""
+        check_mltable(value, self.report)
+        paths = value.get("paths")
+        for entry in paths.items if isinstance(paths, Items) else ():
+            for key in ("file", "folder"):
+                given = entry.get(key) if isinstance(entry, Table) else None
+                if isinstance(given, Scalar) and isinstance(given.value, str):
+                    self.path(given.value, given.place, folder)
 
 
 def moves(command: str) -> bool:
@@ -111,6 +378,17 @@ def _size(size: int) -> str:
         if size >= unit:
             return f"{size / unit:.3g} {name}" if size < 1000 * unit else f"{size / unit:,.0f} {name}"
     return f"{size} bytes"
+
+
+def is_local(path: str) -> bool:
+    """Whether a data path is a path on this machine, not a URI of something else."""
+    return path.startswith("file:") or not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path)
+
+
+def local_path(path: str, folder: str) -> Path:
+    """A local data path, made absolute."""
+    bare = path.removeprefix("file://").removeprefix("file:")
+    return Path(os.path.normpath(os.path.join(folder, os.path.expanduser(bare))))
 
 
 def nearby(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import document, pipelines, settings
 from .binding import PipelinePort
-from .catalogue import Catalogue, Change, code_of, is_local, local_path, read_bytes
+from .catalogue import Catalogue, Change, code_of, read_bytes
 from .engines import Listener, Run
 from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order
 from .graph import External, Graph, build
+from .inspection import is_local, local_path
 from .plan import Plan, make_plan
 from .spec import (
     DATA_TYPES,
@@ -352,7 +354,7 @@ def _is_path(name: str, job: PipelineJob) -> bool:
 def _literal(text: str, place: Place) -> Literal:
     with contextlib.suppress(CompileError):  # not YAML: then a string like any other
         value = document.parse(text, place.file)
-        if isinstance(value, document.Scalar) and value.value is not None:
+        if isinstance(value, document.Scalar) and value.value is not None and not isinstance(value.value, datetime.date):
             return Literal(text=literal_text(value), value=value.value, place=place)
     return Literal(text=text, value=text, place=place)
 
@@ -368,7 +370,8 @@ def _is_known(file: Path, catalogue: Catalogue) -> bool:
     try:
         value = catalogue.content(file)
     except CompileError:
-        return top in ("components", "pipelines", "environments")
+        ours = top in ("components", "pipelines", "environments")
+        return ours or b"azuremlschemas" in read_bytes(file, str(file))[:1000]
     if not isinstance(value, document.Table):
         return file.parent == catalogue.root / "pipelines"  # it has a name that ``mlops run`` takes
     return kind_of_document(value) is not None or (top == "components" and file.stem == "component")

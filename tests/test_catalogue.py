@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from mlops_lib.catalogue import AssetName, Catalogue, code_of, is_local, local_path, parse_asset
+from mlops_lib.catalogue import AssetName, Catalogue, code_of, parse_asset
 from mlops_lib.document import unparse
 from mlops_lib.errors import CompileError, Finding, InputError
+from mlops_lib.inspection import is_local, local_path
 from mlops_lib.spec import CommandComponent, Literal, PipelineComponent, PipelineJob
 
 COPY = """\

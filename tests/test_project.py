@@ -312,7 +312,6 @@ def test_other_peoples_yaml_is_left_alone(project: Project, write: Write) -> Non
     write("broken.yml", "a: [\n")
     write("chart/template.yaml", "{{ if .x }}\n")
     write("components/copy/conda.yml", "dependencies: [python]\n")
-    write("schedules/daily.yml", "$schema: https://azuremlschemas.azureedge.net/latest/schedule.schema.json\nname: daily\n")
     write("empty.yml", "")
     assert project.validate() == ()
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..binding import JobPort, PipelinePort
-from ..catalogue import is_local, local_path
 from ..errors import CompileError, Finding, InputError, Place, did_you_mean, listing
+from ..inspection import is_local, local_path
 from ..settings import Settings
 from ..spec import DATA_TYPES, Bound, Component, Data, InputValue, Job, JobOutput, Literal, PipelineJob, typed
 from ..spec import Settings as PipelineSettings

@@ -11,6 +11,7 @@ from ..errors import Place
 from . import reading
 from .ports import NOWHERE
 
+NOTHING = Table({}, {}, NOWHERE)
 _SCHEMA = "https://azuremlschemas.azureedge.net/latest/{}.schema.json"
 
 
@@ -27,6 +28,7 @@ class Environment:
     build: Mapping[str, Any] | None = None
     rest: Mapping[str, Any] = field(default_factory=dict)
     folder: str = field(default="", compare=False)
+    document: Table = field(default=NOTHING, compare=False, repr=False)
     place: Place = field(default=NOWHERE, compare=False, repr=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
 
@@ -41,7 +43,8 @@ class Environment:
             conda_file=plain(conda) if isinstance(conda, Table) else conda.text if isinstance(conda, Scalar) else None,
             build=plain(build) if isinstance(build, Table) else None,
             rest=reading.rest(value, {"$schema", "name", "version", "description", "tags", "image", "conda_file", "build"}),
-            folder=folder, place=value.place, places={key: item.place for key, item in value.entries.items()},
+            folder=folder, document=value, place=value.place,
+            places={key: item.place for key, item in value.entries.items()},
         )
 
     def to_dict(self, *, schema: bool = True) -> dict[str, Any]:

@@ -9,11 +9,9 @@ from typing import Any
 from ..document import Table
 from ..errors import Place
 from . import reading
-from .assets import Environment
+from .assets import NOTHING, Environment
 from .ports import NOWHERE, Input, InputValue, JobOutput, Literal, Output, read_input_value
 from .shapes import Report
-
-_NOTHING = Table({}, {}, NOWHERE)
 
 
 def _empty() -> Any:
@@ -139,7 +137,7 @@ class OtherComponent:
     rest: Mapping[str, Any] = _empty()
     folder: str = field(default="", compare=False)
     file: str = field(default="", compare=False)
-    document: Table = field(default=_NOTHING, compare=False, repr=False)
+    document: Table = field(default=NOTHING, compare=False, repr=False)
     place: Place = _unseen()
     places: Mapping[str, Place] = _unseen({})
 
@@ -191,7 +189,7 @@ class Job:
     searched: frozenset[str] = frozenset()
     refused: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
     rest: Mapping[str, Any] = _empty()
-    document: Table = field(default=_NOTHING, compare=False, repr=False)
+    document: Table = field(default=NOTHING, compare=False, repr=False)
     place: Place = _unseen()
     places: Mapping[str, Place] = _unseen({})
 

@@ -44,6 +44,7 @@ class Input:
     description: str | None = None
     mode: str | None = None
     rest: Mapping[str, Any] = _no_rest()
+    written: Scalar | None = field(default=None, compare=False, repr=False)  # the default, before it was coerced
     place: Place = _place()
 
     @property
@@ -73,6 +74,7 @@ class Input:
             description=reading.text(value, "description"),
             mode=reading.text(value, "mode"),
             rest=reading.rest(value, _INPUT_MODELLED),
+            written=default if isinstance(default, Scalar) else None,
             place=value.place,
         )
 
@@ -126,6 +128,7 @@ class Literal:
 
     text: str
     value: Any = field(compare=False)
+    written: Scalar | None = field(default=None, compare=False, repr=False)
     place: Place = _place()
 
     def to_dict(self) -> Any:
@@ -178,7 +181,7 @@ def read_input_value(value: Value, report: Report, where: str) -> InputValue | N
         if value.value is None:
             report.add("missing-value", f"{where} has no value", value.place, fix="give one, or remove the key")
             return None
-        return Literal(text=reading.literal_text(value), value=value.value, place=value.place)
+        return Literal(text=reading.literal_text(value), value=value.value, written=value, place=value.place)
     if not isinstance(value, Table):
         return None
     given = value.get("value") or value.get("default")

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...catalogue import Catalogue, code_of, is_local, local_path, parse_asset
+from ...catalogue import Catalogue, code_of, parse_asset
 from ...document import parse, plain
 from ...errors import InputError, Place
 from ...fingerprint import Facts
 from ...graph import External, Graph
+from ...inspection import is_local, local_path
 from ...spec import CommandComponent, Environment
 from ...stores.digests import FileEntry
 from ...stores.snapshots import snapshot
