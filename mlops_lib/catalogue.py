@@ -12,7 +12,7 @@ from pathlib import Path
 from . import document
 from .binding import PipelinePort
 from .checks import check_component, check_compute, check_pipeline
-from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, listing
+from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, listing, nearest
 from .graph import as_pipeline
 from .inspection import DEFAULT_LIMITS, Inspector, Limits, is_local, local_code, local_path, nearby
 from .rules.conda import check_conda
@@ -325,7 +325,8 @@ class Catalogue:
                 self._check_other(component)
             elif job.reference is not None:
                 component = self._resolve(job.reference, pipeline.folder, self._place_of_reference(job), above)
-            elif job.type in _CARRIES and not _CARRIES[job.type] & job.places.keys():
+            elif job.type in _CARRIES and not _CARRIES[job.type] & job.places.keys() and not any(
+                    nearest(key, _CARRIES[job.type]) for key in job.rest):  # it is misspelt, and told so
                 [other] = _CARRIES[job.type] - {"component"}
                 self.report.add("missing-key", f"job {name!r} has neither a component nor {_with_article(other)}", job.place,
                                 fix="add 'component: …'")

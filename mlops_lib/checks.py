@@ -61,10 +61,21 @@ def _check_ports(component: Component, report: Report) -> None:
             odd = surprise(port.written, port.type) if port.written is not None else None
             if problem:
                 report.add("bad-value", f"the default {port.default!r} of input {name!r} {problem[0]}", port.place,
-                           why=odd[0] if odd else "", fix=odd[1] if odd else problem[1])
+                           why=odd[0] if odd else f"it is {_taking(port)}", fix=odd[1] if odd else problem[1])
             elif odd and port.written is not None:
                 report.add("odd-literal", f"the default of input {name!r} is written {port.written.text}", port.written.place,
                            why=odd[0], fix=odd[1], severity=Severity.WARNING)
+
+
+def _taking(port: Input) -> str:
+    """What a port for literals takes: ``a number from 0 to 1``."""
+    noun = "an integer" if port.type == "integer" else f"a {port.type}"
+    if port.enum:
+        return f"one of {listing(port.enum)}"
+    if port.min is not None and port.max is not None:
+        return f"{noun} from {port.min:g} to {port.max:g}"
+    return f"{noun} of at least {port.min:g}" if port.min is not None else f"{noun} of at most {port.max:g}" if (
+        port.max is not None) else noun
 
 
 def check_compute(pipeline: PipelineJob, report: Report) -> None:
@@ -221,7 +232,7 @@ class _Scope:
         elif port.literal:
             problem = value_problem(port, value.text, value.value)
             odd = surprise(value.written, port.type) if value.written is not None else None
-            why, fix = odd or ("", problem[1] if problem else "")
+            why, fix = odd or (f"the input is {_taking(port)}", problem[1] if problem else "")
             if problem:
                 self.report.add("bad-value", f"{where} is {value.text!r}, which {problem[0]}", value.place, why=why, fix=fix)
             elif isinstance(value.value, datetime.date):

@@ -128,6 +128,28 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(dict.fromkeys(findings), key=lambda f: (f.place, f.code, f.what)))
 
 
+class Suggestion(str):
+    """``did you mean 'x'?``: a fix as text that also says which word to write instead of which.
+
+    Attributes:
+        word: What is written.
+        instead: What was meant.
+        certain: No other known word comes near it, so that a program may put it there.
+    """
+
+    word: str
+    instead: str
+    certain: bool
+
+    def __new__(cls, word: str, instead: str, *, certain: bool = False) -> Suggestion:
+        self = super().__new__(cls, f"did you mean {instead!r}?")
+        self.word, self.instead, self.certain = word, instead, certain
+        return self
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str, str], dict[str, bool]]:
+        return (self.word, self.instead), {"certain": self.certain}
+
+
 def did_you_mean(word: str, known: Collection[str]) -> str:
     """``did you mean 'x'?`` for the nearest of *known*, or a list of them when none is near."""
     return nearest(word, known) or (f"use one of {listing(sorted(set(known)))}" if known else "")
@@ -138,11 +160,16 @@ def nearest(word: str, known: Collection[str]) -> str:
     import difflib  # only a wrong file pays for it
 
     names = sorted(set(known))
-    found = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word, names, n=2, cutoff=0.6)
     if not found:
         folded = {name.lower(): name for name in names}
-        found = [folded[word.lower()]] if word.lower() in folded else []
-    return f"did you mean {found[0]!r}?" if found else ""
+        return Suggestion(word, folded[word.lower()], certain=True) if word.lower() in folded else ""
+    ratios = [difflib.SequenceMatcher(None, word, name).ratio() for name in found]
+    clear = ratios[0] >= _CERTAIN and (len(ratios) == 1 or ratios[0] - ratios[1] >= _MARGIN)
+    return Suggestion(word, found[0], certain=clear and len(word) > 2)
+
+
+_CERTAIN, _MARGIN = 0.75, 0.15  # a letter or two of a word, and nothing else that it could be
 
 
 def listing(names: Iterable[str], limit: int = 12) -> str:

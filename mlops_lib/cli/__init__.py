@@ -133,23 +133,19 @@ def show_finding(finding: Any, *, err: bool = True) -> None:
     if not stream.isatty() or not _colourful():
         click.echo(str(finding), err=err)
         return
-    source = None
-    try:
-        if finding.place.line:
-            with open(finding.place.file, encoding="utf-8") as file:
-                source = next(line for number, line in enumerate(file, 1) if number == finding.place.line).rstrip()
-    except (OSError, StopIteration, UnicodeDecodeError):
-        pass
+    from .source import excerpt
+
     colour = "red" if finding.severity is Severity.ERROR else "yellow"
-    _paint(finding.what, str(finding.place), finding.why, finding.fix, colour, source, finding.place.column, err=err)
+    _paint(finding.what, str(finding.place), finding.why, finding.fix, colour, excerpt(finding), err=err)
 
 
-def _paint(what: str, place: str, why: str, fix: str, colour: str, source: str | None = None, column: int = 0, *,
+def _paint(what: str, place: str, why: str, fix: str, colour: str, source: tuple[str, str] | None = None, *,
            err: bool = True) -> None:
     lead = click.style(f"{place}: ", bold=True) if place else ""
     click.echo(lead + click.style(what, fg=colour, bold=True), err=err)
     if source is not None:
-        click.echo(f"  | {source}\n  | {' ' * (column - 1)}{click.style('^', fg=colour, bold=True)}", err=err)
+        line, marks = source
+        click.echo(f"  | {line}\n  | {click.style(marks, fg=colour, bold=True)}", err=err)
     if why:
         click.echo(click.style("  why: ", dim=True) + why, err=err)
     if fix:
@@ -219,40 +215,6 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 pipeline_argument = click.argument("pipeline", shell_complete=_complete_pipeline)
 run_argument = click.argument("run", default="latest", shell_complete=_complete_run)
 set_option = click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Another value for an input.")
-
-
-# --- compile ---------------------------------------------------------------------------------------------------------
-
-
-@cli.command()
-@click.argument("paths", nargs=-1, metavar="[FILE|DIR]...", type=click.Path())
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--strict", is_flag=True, help="Warnings count as errors.")
-@click.pass_context
-def validate(context: click.Context, paths: tuple[str, ...], form: str, strict: bool) -> None:
-    """Find every mistake in the project's files, or in those given; nothing is run."""
-    project = None
-    findings: tuple[Any, ...]
-    try:
-        project = _project(context)
-        findings = project.validate(paths)
-    except CompileError as error:
-        findings = tuple(error.findings)
-    wrong = [finding for finding in findings if strict or finding.severity is Severity.ERROR]
-    if form == "json":
-        _print_json([{
-            "code": finding.code, "severity": finding.severity.value, "file": finding.place.file, "line": finding.place.line,
-            "column": finding.place.column, "what": finding.what, "why": finding.why, "fix": finding.fix,
-        } for finding in findings])
-    else:
-        for finding in findings:
-            show_finding(finding, err=False)
-        warnings = sum(finding.severity is Severity.WARNING for finding in findings)
-        counted = ", ".join(f"{count} {word}{'' if count == 1 else 's'}"
-                            for word, count in (("error", len(findings) - warnings), ("warning", warnings)) if count)
-        click.echo(counted or "no mistakes found", err=True)
-    if wrong:
-        context.exit(2)
 
 
 @cli.command()
@@ -665,3 +627,5 @@ def _asset_json(record: AssetRecord, store: Store) -> dict[str, Any]:
 
 cli.add_command(_asset_group("data", "data"))
 cli.add_command(_asset_group("model", "models"))
+
+from . import compile as _compile  # noqa: E402, F401  registers its commands, which need what stands above

@@ -9,7 +9,7 @@ from typing import Any
 from ..binding import BindingError, JobPort, PipelinePort, has_expression, substitute
 from ..binding import parse as parse_binding
 from ..document import Scalar, Table, Value
-from ..errors import Place
+from ..errors import Place, nearest
 from . import reading
 from .kinds import DATA_TYPES, LITERAL_TYPES
 from .reading import as_number
@@ -308,7 +308,7 @@ def value_problem(port: Input, text: str, value: Any) -> tuple[str, str] | None:
             return f"is none of {', '.join(port.enum)}", ""
         return None
     if port.enum and text not in port.enum:
-        return f"is none of {', '.join(port.enum)}", ""
+        return f"is none of {', '.join(port.enum)}", nearest(text, port.enum)
     return None
 
 
