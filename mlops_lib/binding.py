@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
-_OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
+# From the innermost opening on: one that is not closed costs no second look at all that follows it.
+_EXPRESSION = re.compile(r"\$\{\{([^$}]*(?:(?:\$(?!\{\{)|\}(?!\}))[^$}]*)*)\}\}")
+_OPTIONAL = re.compile(r"\$\[\[([^$\]]*(?:(?:\$(?!\[\[)|\](?!\]))[^$\]]*)*)\]\]")
 _NAME = r"[A-Za-z_][\w-]*"
 _PARENT_PORT = re.compile(rf"parent\.(inputs|outputs)\.({_NAME}(?:\.{_NAME})*)")
 _JOB_PORT = re.compile(rf"parent\.jobs\.({_NAME})\.(inputs|outputs)\.({_NAME}(?:\.{_NAME})*)")
@@ -109,10 +110,14 @@ class CommandReference:
 def command_references(command: str) -> tuple[list[CommandReference], list[tuple[int, str]]]:
     """What a command refers to, and the expressions that it gets wrong, as (offset, message)."""
     optional = [match.span() for match in _OPTIONAL.finditer(command)]
+    ends = iter([*optional, (len(command), len(command))])
+    start, end = next(ends)
     found: list[CommandReference] = []
     wrong: list[tuple[int, str]] = []
     for match in _EXPRESSION.finditer(command):
-        inside = any(start <= match.start() < end for start, end in optional)
+        while end <= match.start():
+            start, end = next(ends)
+        inside = start <= match.start()
         text = match[1].strip()
         if text in ("name", "output_name", "default_datastore"):
             continue

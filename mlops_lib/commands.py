@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 _PORT = re.compile(r"\$\{\{\s*(inputs|outputs|search_space)\.([\w.-]+)\s*\}\}")
-_EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
+_EXPRESSION = re.compile(r"\$\{\{([^$}]*(?:(?:\$(?!\{\{)|\}(?!\}))[^$}]*)*)\}\}")
 _PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?(?:\.exe)?")
 _SCRIPT = re.compile(r"[\w./-]+\.py")
+_REDIRECTION = re.compile(r"\d*[<>]{1,2}(?:&\d|&-|\|)?")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 # Programs that start a script named among their own arguments, what follows it being the script's.
 _LAUNCHERS = frozenset({"accelerate", "coverage", "deepspeed", "env", "exec", "horovodrun", "ipython", "mpirun", "nohup",
@@ -139,7 +140,7 @@ class _Reader:
             elif rest[0] == "#":
                 end = self.text.find("\n", self.at)
                 self.at = len(self.text) if end < 0 else end
-            elif redirection := re.compile(r"\d*[<>]{1,2}(?:&\d|&-|\|)?").match(self.text, self.at):
+            elif redirection := _REDIRECTION.match(self.text, self.at):
                 self.at = redirection.end()
                 skip = redirection[0][-1] in "<>|"
             else:

@@ -15,7 +15,7 @@ from ..spec import Report
 from .facts import items, number, place, scalar, table, word
 
 _SIZE = re.compile(r"\d+(?:[kKmMgG][bB])?")
-_BINDING = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_BINDING = re.compile(r"\$\{\{([^$}]*(?:(?:\$(?!\{\{)|\}(?!\}))[^$}]*)*)\}\}")
 _LEAST = {"error_threshold": -1, "mini_batch_error_threshold": -1, "max_concurrency_per_instance": 1}
 
 
