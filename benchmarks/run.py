@@ -168,10 +168,55 @@ def memory() -> None:
     print(f"largest child: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MB")
 
 
+def compiled_project(folder: Path, nodes: int) -> Path:
+    """A pipeline of as many jobs, each with a component of its own."""
+    project = folder / f"compile{nodes}"
+    (project / "pipelines").mkdir(parents=True)
+    lines = ["type: pipeline", "settings: {default_compute: azureml:cpu}", "jobs:"]
+    for index in range(nodes):
+        source = project / "components" / f"c{index}" / "src"
+        source.mkdir(parents=True)
+        (source / "run.py").write_text("print('hello')\n")
+        (source.parent / "component.yml").write_text(
+            f"type: command\nname: c{index}\nversion: 1\ninputs:\n  number: {{type: integer, default: {index}}}\n"
+            "  after: {type: uri_folder, optional: true}\noutputs:\n  done: {type: uri_folder}\ncode: ./src\n"
+            "command: python run.py ${{inputs.number}} $[[${{inputs.after}}]] ${{outputs.done}}\n"
+            "environment:\n  image: mcr.microsoft.com/azureml/openmpi5.0-ubuntu24.04\n")
+        lines += [f"  j{index}:", "    type: command", f"    component: ../components/c{index}/component.yml"]
+        if index:
+            lines += ["    inputs:", f"      after: ${{{{parent.jobs.j{index - 1}.outputs.done}}}}"]
+    (project / "pipelines" / "p.yml").write_text("\n".join(lines) + "\n")
+    return project
+
+
+# The SDK's whole process, load and offline validation; None where it is not installed.
+SDK = """
+import logging, sys, warnings
+warnings.simplefilter("ignore")
+logging.disable(logging.CRITICAL)
+from azure.ai.ml import load_job
+load_job(sys.argv[1])._validate()
+"""
+
+
+def compiling(runs: int) -> None:
+    """Compile the flights project, and pipelines of distinct components, beside the official SDK."""
+    absolute("mlops validate, flights", lambda: timed([*MLOPS, "validate"], ROOT), runs, 0.25)
+    with tempfile.TemporaryDirectory() as temporary:
+        for nodes, limit in ((1, 0.25), (100, 0.5), (500, 0.5), (5000, 5.0)):
+            project = compiled_project(Path(temporary), nodes)
+            absolute(f"mlops validate, {nodes} components",
+                     lambda project=project: timed([*MLOPS, "validate"], project), runs, limit)  # type: ignore[misc]
+            if nodes <= 100:
+                script = [sys.executable, "-c", SDK, "pipelines/p.yml"]
+                absolute(f"azure-ai-ml, {nodes} components",
+                         lambda project=project, script=script: timed(script, project), 1, 0)  # type: ignore[misc]
+
+
 def main() -> None:
     """Run the chosen benchmarks."""
     parser = argparse.ArgumentParser(description=__doc__)
-    known = ["start", "chain", "cached", "memory", "flights-1", "flights-2"]
+    known = ["start", "compile", "chain", "cached", "memory", "flights-1", "flights-2"]
     parser.add_argument("names", nargs="*", help=f"of {', '.join(known)}; default: all")
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
@@ -180,6 +225,8 @@ def main() -> None:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     if "start" in chosen:
         start(arguments.runs)
+    if "compile" in chosen:
+        compiling(arguments.runs)
     if "chain" in chosen:
         chain(arguments.runs)
     if "cached" in chosen:

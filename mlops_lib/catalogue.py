@@ -46,6 +46,7 @@ from .spec.kinds import is_aside, schema_of
 
 PROJECT_FILE = "mlops.yml"
 _YAML = (".yml", ".yaml")
+_MARKS = frozenset({"pyvenv.cfg", PROJECT_FILE})
 _LEFT_OUT = frozenset({"node_modules", "__pycache__", "venv", "build", "dist", "site-packages"})
 _ASSET = re.compile(r"azureml:(?P<name>[^:@/]+)(?:@(?P<label>[^:@/]+)|:(?P<version>[^:@/]+))?")
 
@@ -166,9 +167,12 @@ class Catalogue:
 
     def project_files(self, below: Path | None = None) -> Iterator[Path]:
         """Every YAML file below a folder, sorted; hidden and built ones are left out, and so are other projects in it."""
-        for folder, folders, files in os.walk(below or self.root):
-            folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _LEFT_OUT
-                                and not any(Path(folder, name, mark).exists() for mark in ("pyvenv.cfg", PROJECT_FILE)))
+        start = str(below or self.root)
+        for folder, folders, files in os.walk(start):
+            if folder != start and not _MARKS.isdisjoint(files):
+                folders[:] = []  # another project, or a virtual environment
+                continue
+            folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _LEFT_OUT)
             for name in sorted(files):
                 if (name.endswith(_YAML) and not name.startswith(".")) or name == "MLTable":
                     yield Path(folder, name)
