@@ -59,6 +59,9 @@ def read(value: Value, report: Report, *, folder: str, kind: str | None = None) 
         return PipelineJob.from_document(value, report, folder=folder)
     if kind == "environment":
         return Environment.from_document(value, folder=folder)
+    if kind == "data" and "version" in value.entries and "name" not in value.entries:
+        report.add("missing-key", "a data asset has a version and no name", value.entries["version"].place,
+                   why="Azure ML numbers the versions of a name", fix="add 'name: …', or remove the version")
     if kind in ("data", "model"):
         return Asset.from_document(value, kind, folder=folder)
     word, _, noun = kind.rpartition(" ")

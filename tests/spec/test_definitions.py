@@ -319,13 +319,14 @@ DOCUMENTS = {
     ),
     "online endpoint": st.just({"name": "flights", "auth_mode": "aad_token", "traffic": {"blue": 100}}),
     "batch endpoint": st.just({"name": "flights", "auth_mode": "aad_token", "defaults": {"deployment_name": "blue"}}),
-    "online deployment": st.just({"name": "blue", "endpoint_name": "flights", "model": "azureml:m:1", "instance_count": 1}),
+    "online deployment": st.just(
+        {"name": "blue", "endpoint_name": "flights", "model": "azureml:m:1", "instance_type": "x", "instance_count": 1}
+    ),
     "batch deployment": st.just({"name": "blue", "endpoint_name": "flights", "model": "azureml:m:1", "compute": "azureml:cpu"}),
     "environment": ENVIRONMENT.map(lambda document: {"name": "e"} | document),
     "data": keys(
-        {"path": PATHS},
+        {"path": PATHS, "name": ASSET_NAMES},
         {
-            "name": ASSET_NAMES,
             "version": VERSIONS,
             "type": st.sampled_from(["uri_file", "uri_folder", "mltable"]),
             "description": TEXTS,

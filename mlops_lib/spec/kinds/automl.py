@@ -21,7 +21,7 @@ from .trials import EARLY_TERMINATION, SAMPLING_ALGORITHM, SPACE
 
 _whole, _number, _flag = Number(whole=True), Number(), Flag()
 _some = Plain()
-_table_data = ByForm(scalar=TEXT, table=table_input)
+_table_data = ByForm(scalar=TEXT, table=Record("an input", {**table_input.fields, "type": OneOf(("mltable",), folded=True)}))
 _texts = ByForm(scalar=TEXT, items=ListOf(TEXT))
 
 
@@ -76,7 +76,8 @@ _forecasting = Record("forecasting", {
 
 # --- text ------------------------------------------------------------------------------------------------------------
 
-_sweep = Record("sweep", {"sampling_algorithm": SAMPLING_ALGORITHM, "early_termination": EARLY_TERMINATION})
+_sweep = Record("sweep", {"sampling_algorithm": SAMPLING_ALGORITHM, "early_termination": EARLY_TERMINATION},
+                required=("sampling_algorithm",))
 _searched = ByForm(scalar=_some, table=SPACE)
 _NLP_NUMBERS = ("gradient_accumulation_steps", "learning_rate", "number_of_epochs", "training_batch_size",
                 "validation_batch_size", "warmup_ratio", "weight_decay")

@@ -48,7 +48,7 @@ _collection = Record("a collection", {
     "enabled": ByForm(scalar=Flag()), "client_id": TEXT,
     "data": ByForm(scalar=TEXT, table=Record("data", {"name": TEXT, "path": TEXT, "version": VERSION, "data_id": TEXT})),
 }, required=("enabled",))
-ONLINE_DEPLOYMENT = Record("an online deployment", {
+_online_deployment_keys: Mapping[str, Shape] = {
     **_deployment_keys, "app_insights_enabled": Flag(), "provisioning_state": TEXT, "instance_count": _whole,
     "type": OneOf(("kubernetes", "managed"), folded=True), "model_mount_path": TEXT, "instance_type": TEXT,
     "scale_settings": ByType("scale_settings", {
@@ -65,7 +65,12 @@ ONLINE_DEPLOYMENT = Record("an online deployment", {
         "sampling_rate": Number(), "request_logging": Record("request_logging", {"capture_headers": ListOf(TEXT)})}),
     "egress_public_network_access": _on_off, "private_network_connection": Flag(),
     "resources": Record("resources", {"requests": _amounts, "limits": _amounts}),
-}, required=("name", "endpoint_name"))
+}
+_managed = Record("a managed online deployment", _online_deployment_keys, required=("name", "endpoint_name", "instance_type"))
+ONLINE_DEPLOYMENT = ByType("online deployment", {
+    "managed": _managed,
+    "kubernetes": Record("a Kubernetes online deployment", _online_deployment_keys, required=("name", "endpoint_name")),
+}, folded=True, absent=_managed)
 
 _batch_run_keys: Mapping[str, Shape] = {
     "error_threshold": _whole, "retry_settings": Record("retry_settings", {"max_retries": _whole, "timeout": _whole}),
