@@ -11,9 +11,10 @@ from pathlib import Path
 
 from . import document
 from .binding import PipelinePort
-from .checks import check_component, check_compute, check_pipeline
+from .checks import check_component, check_pipeline, check_submission
 from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, listing, nearest
 from .graph import as_pipeline
+from .infra import Used
 from .inspection import DEFAULT_LIMITS, Inspector, Limits, is_local, local_code, local_path, nearby
 from .rules.conda import check_conda
 from .rules.schedule import check_schedule
@@ -481,7 +482,7 @@ class Catalogue:
         if isinstance(spec, PipelineJob | SingleJob):
             linked = self.link(spec)
             if isinstance(spec, PipelineJob):
-                check_compute(linked, self.report)
+                check_submission(linked, self.report)
         elif isinstance(spec, CommandComponent | PipelineComponent | OtherComponent):
             self.component(path)
         elif isinstance(spec, Asset) and spec.path:
@@ -508,6 +509,14 @@ class Catalogue:
         elif kind.endswith("deployment"):
             endpoints = self._served(kind.replace("deployment", "endpoint"), None)
             check_deployment(value, self.report, endpoints=endpoints or None, entry=self._inspector.scoring(value, spec.folder))
+
+    def used(self) -> list[Used]:
+        """The computes, datastores and endpoints that the files looked at so far name."""
+        found: list[Used] = []
+        for path, value in self._parsed.items():
+            if path in self._specs and isinstance(value, document.Table):
+                _collect_used(value, "", found)
+        return found
 
     def _served(self, kind: str, endpoint: str | None) -> set[str]:
         """The names of the project's endpoints, or of its deployments to one."""
@@ -591,6 +600,28 @@ def _moved(job: Job, folder: str) -> Job:
     if isinstance(environment, str) and environment.startswith("file:"):
         environment = f"file:{local_path(environment, folder)}"
     return dataclasses.replace(job, inputs=inputs, environment=environment)
+
+
+_DATASTORE = re.compile(r"azureml://datastores/([A-Za-z0-9_]+)(?:/|$)")
+_NAMED_IN = {"compute": "compute", "default_compute": "compute", "default_datastore": "datastore", "datastore": "datastore"}
+
+
+def _collect_used(value: document.Value, key: str, found: list[Used]) -> None:
+    if isinstance(value, document.Table):
+        for inner_key, inner in value.entries.items():
+            _collect_used(inner, inner_key, found)
+    elif isinstance(value, document.Items):
+        for inner in value.items:
+            _collect_used(inner, key, found)
+    elif isinstance(value.value, str):
+        text = value.value
+        kind = _NAMED_IN.get(key)
+        if kind is not None and text.startswith("azureml:") and "${{" not in text and "/" not in text:
+            found.append(Used(kind, text.removeprefix("azureml:"), value.place))
+        elif match := _DATASTORE.match(text):
+            found.append(Used("datastore", match[1], value.place))
+        elif key == "endpoint_name":
+            found.append(Used("endpoint", text, value.place))
 
 
 def _with_article(word: str) -> str:

@@ -78,8 +78,13 @@ def _taking(port: Input) -> str:
         port.max is not None) else noun
 
 
-def check_compute(pipeline: PipelineJob, report: Report) -> None:
-    """Warn of jobs without a compute: this machine needs none, Azure ML refuses the pipeline."""
+def check_submission(pipeline: PipelineJob, report: Report) -> None:
+    """Warn of what this machine does without and Azure ML does not: a compute, and an environment for every command."""
+    for name, job in _own_commands(pipeline, ""):
+        if job.environment is None and isinstance(job.component, CommandComponent) and job.component.environment is None:
+            report.add("no-environment", f"job {name!r} names no environment", job.place,
+                       why="Azure ML refuses the pipeline; on this machine it runs",
+                       fix="add 'environment: azureml:NAME@latest'", severity=Severity.WARNING)
     if pipeline.compute is not None or pipeline.settings.default_compute is not None:
         return
     bare = list(_without_compute(pipeline, ""))
@@ -87,6 +92,15 @@ def check_compute(pipeline: PipelineJob, report: Report) -> None:
         report.add("no-compute", f"no compute is set for {listing(bare)}", pipeline.places.get("jobs", pipeline.place),
                    why="Azure ML refuses the pipeline; on this machine it runs",
                    fix="add 'settings: {default_compute: azureml:NAME}' to the pipeline", severity=Severity.WARNING)
+
+
+def _own_commands(pipeline: PipelineJob | PipelineComponent, prefix: str) -> Iterable[tuple[str, Job]]:
+    """The jobs that carry their command themselves, nested ones too."""
+    for name, job in pipeline.jobs.items():
+        if isinstance(job.component, PipelineComponent):
+            yield from _own_commands(job.component, f"{prefix}{name}.")
+        elif job.inline and job.type == "command":
+            yield f"{prefix}{name}", job
 
 
 def _without_compute(pipeline: PipelineJob | PipelineComponent, prefix: str) -> Iterable[str]:

@@ -3,6 +3,7 @@
     MlopsError                       what, why, fix, place
     ├── InputError          exit 2   wrong YAML, wrong values, wrong usage
     │   └── CompileError             every mistake of a project's files, as findings
+    ├── StageError          exit 4   a stage could not be reached, or lacks something
     ├── JobError            exit 1   a job failed
     │   └── RunError                 what the machine refused while a run was at work: a full disk, a read-only project
     └── Canceled            exit 130 the user stopped the run
@@ -95,6 +96,12 @@ class CompileError(InputError):
 
     def __str__(self) -> str:
         return "\n".join(str(finding) for finding in self.findings)
+
+
+class StageError(MlopsError):
+    """A stage could not be reached, or lacks something."""
+
+    exit_code = 4
 
 
 class JobError(MlopsError):

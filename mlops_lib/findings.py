@@ -70,10 +70,13 @@ CODES: Mapping[str, tuple[str, str]] = {
     "missing-script": ("A command runs a script that the code lacks", "The code folder is the job's working directory."),
     "missing-value": ("An input is given no value", "A null input is refused by Azure ML."),
     "no-compute": ("Jobs have no compute", "Azure ML refuses the pipeline; on this machine it runs."),
+    "no-environment": ("A command names no environment", "Azure ML refuses the pipeline; on this machine it runs."),
     "no-image": ("An environment has neither an image nor a build", "Azure ML installs a conda file over an image."),
     "no-mltable": ("The folder of a table holds no file MLTable", "That file says how the table is read."),
     "no-pip": ("A conda file has a pip section and no pip", "conda warns, and adds a pip of its own choice."),
     "no-python": ("A conda file names no Python", "conda takes the newest one, another with each build."),
+    "not-in-stage": ("A stage lacks what the YAML names", (
+        "Its Terraform outputs have no such compute, datastore or endpoint. Only looked for with --stage.")),
     "not-optional": ("$[[…]] surrounds an input that is not optional", "Only optional inputs may stand there."),
     "not-utf8": ("A file is not UTF-8", "Azure ML reads YAML as UTF-8."),
     "not-yaml": ("A file is not YAML", "The message tells where reading stopped and what was expected."),

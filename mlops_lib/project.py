@@ -17,6 +17,7 @@ from .catalogue import Catalogue, Change, code_of, read_bytes
 from .engines import Listener, Run
 from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order
 from .graph import External, Graph, build
+from .infra import Stage, missing
 from .inspection import is_local, local_path
 from .plan import Plan, make_plan
 from .spec import (
@@ -217,8 +218,22 @@ class Project:
 
     # --- doing -------------------------------------------------------------------------------------------------------
 
-    def validate(self, paths: Iterable[str | Path] = ()) -> tuple[Finding, ...]:
+    def stage(self, name: str, *, outputs: str | None = None) -> Stage:
+        """What Terraform made of a stage; *outputs* names a file to read it from.
+
+        Raises:
+            StageError: nothing says, or what says it is no stage's outputs.
+        """
+        from .infra.sources import load
+
+        return load(name, self.root, outputs=outputs, published=self.settings.stages.get(name))
+
+    def validate(self, paths: Iterable[str | Path] = (), *, stage: Stage | None = None) -> tuple[Finding, ...]:
         """Every mistake of the given files and folders, or of all the project's files; nothing is run.
+
+        Args:
+            paths: Files and folders.
+            stage: A stage that is to have what the files name.
 
         Raises:
             InputError: a path does not exist.
@@ -239,6 +254,8 @@ class Project:
                 continue  # read, and refused when wrong, as the project was opened
             catalogue.check_file(file)
         findings = list(catalogue.findings())
+        if stage is not None:
+            findings += missing(catalogue.used(), stage)
         if known_only and not any(finding.severity is Severity.ERROR for finding in findings):
             findings += self._assembly_findings(files, catalogue)
         return in_order(findings)

@@ -19,6 +19,8 @@ FILE = PROJECT_FILE
 _NAME = Text(pattern=r"[A-Za-z][A-Za-z0-9_-]{0,62}", hint="a name has letters, digits, '_' and '-', and starts with a letter")
 SHAPE = Record("the settings", {
     "experiment": _NAME, "compute": COMPUTE, "inputs": MapOf(job_input, empty=True),
+    "stages": MapOf(Record("a stage", {"outputs": Text()}), key_pattern=r"[a-z][a-z0-9-]{0,15}",
+                    key_hint="a stage's name has lower-case letters, digits and hyphens"),
     "limits": Record("limits", {"snapshot_megabytes": Number(minimum=0), "snapshot_files": Number(whole=True, minimum=1)}),
 })
 
@@ -33,6 +35,7 @@ class Settings:
         compute: The default compute of assembled pipelines, as Azure ML's YAML names it.
         inputs: Values for the inputs of assembled pipelines: ``raw``, ``data``, ``champion``, and any other input of a
             component as ``COMPONENT_INPUT``.
+        stages: Of each stage the file, relative to the project, in which its Terraform outputs are published.
         limits: What a component's code may have before ``mlops validate`` warns.
         file: How messages name the file.
     """
@@ -40,6 +43,7 @@ class Settings:
     experiment: str = "project"
     compute: str = "azureml:cpu"
     inputs: Mapping[str, InputValue] = field(default_factory=dict)
+    stages: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = DEFAULT_LIMITS
     folder: str = field(default="", compare=False)
     file: str = field(default=FILE, compare=False)
@@ -70,7 +74,13 @@ def read(value: Value, *, folder: str, default_experiment: str) -> Settings:
         raise CompileError(report.findings)
     return Settings(experiment=_text(value, "experiment") or default_experiment,
                     compute=_text(value, "compute") or defaults.compute, inputs=inputs, folder=folder,
-                    limits=_limits(value.get("limits")), file=value.place.file)
+                    stages=_stages(value.get("stages")), limits=_limits(value.get("limits")), file=value.place.file)
+
+
+def _stages(value: Value | None) -> dict[str, str]:
+    entries = value.entries if isinstance(value, Table) else {}
+    named = {name: _text(entry, "outputs") for name, entry in entries.items() if isinstance(entry, Table)}
+    return {name: outputs for name, outputs in named.items() if outputs}
 
 
 def _limits(value: Value | None) -> Limits:

@@ -19,7 +19,10 @@ CODES = sorted(path.name for path in BROKEN.iterdir())
 
 def findings(folder: Path) -> tuple[Finding, ...]:
     try:
-        return Project(folder, near=folder).validate([folder])
+        project = Project(folder, near=folder)
+        outputs = folder / "dev.json"
+        stage = project.stage("dev", outputs=str(outputs)) if outputs.is_file() else None
+        return project.validate([folder], stage=stage)
     except CompileError as error:
         return tuple(error.findings)
 

@@ -42,6 +42,8 @@ def test_the_log_of_every_broken_project_is_valid(schema: Any) -> None:
     validator = jsonschema.Draft7Validator(schema)
     for folder in sorted(BROKEN.iterdir()):
         found = findings(folder)
+        if (folder / "dev.json").is_file():
+            continue  # says nothing without its stage
 
         def text_of(file: str, folder: Path = folder) -> str | None:
             try:

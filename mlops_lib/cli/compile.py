@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,25 @@ from . import _print_json, _project, cli, show_finding
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @click.option("--fix", "fixing", is_flag=True, help="Put certain did-you-mean corrections into the files.")
 @click.option("--diff", is_flag=True, help="Show what --fix would change; nothing is written.")
+@click.option("--stage", metavar="NAME", help="A stage whose Terraform outputs must have what the files name.")
+@click.option("--outputs", metavar="FILE", help="With --stage: read its outputs from this file.")
 @click.pass_context
-def validate(context: click.Context, paths: tuple[str, ...], form: str, strict: bool, fixing: bool, diff: bool) -> None:
+def validate(context: click.Context, paths: tuple[str, ...], form: str, strict: bool, fixing: bool, diff: bool,
+             stage: str | None, outputs: str | None) -> None:
     """Find every mistake in the project's files, or in those given; nothing is run."""
-    findings = _find(context, paths)
+    if outputs and not stage:
+        raise InputError("--outputs needs --stage", fix="write --stage NAME")
+
+    def find() -> tuple[Finding, ...]:
+        try:
+            project = _project(context)
+            return project.validate(paths, stage=project.stage(stage, outputs=outputs) if stage else None)
+        except CompileError as error:
+            return tuple(error.findings)
+
+    findings = find()
     if diff or fixing:
-        findings = _fix(context, paths, findings, write=fixing and not diff, quiet=form != "text")
+        findings = _fix(context, find, findings, write=fixing and not diff, quiet=form != "text")
     if form == "json":
         _print_json([_plain(finding) for finding in findings])
     elif form == "sarif":
@@ -41,21 +54,14 @@ def validate(context: click.Context, paths: tuple[str, ...], form: str, strict: 
         context.exit(2)
 
 
-def _find(context: click.Context, paths: Sequence[str]) -> tuple[Finding, ...]:
-    try:
-        return _project(context).validate(paths)
-    except CompileError as error:
-        return tuple(error.findings)
-
-
-def _fix(context: click.Context, paths: Sequence[str], findings: Sequence[Finding], *, write: bool,
+def _fix(context: click.Context, find: Callable[[], tuple[Finding, ...]], findings: Sequence[Finding], *, write: bool,
          quiet: bool) -> tuple[Finding, ...]:
     import difflib
 
     from ..fix import fix_files
 
     root = Path(context.obj) if context.obj else _root(context)
-    fixed = fix_files(findings, root, lambda: _find(context, paths), near=Path.cwd(), skip=_is_rendered, write=write)
+    fixed = fix_files(findings, root, find, near=Path.cwd(), skip=_is_rendered, write=write)
     for path, (before, after) in fixed.texts.items():
         name = os.path.relpath(path)
         if not write:
@@ -65,7 +71,7 @@ def _fix(context: click.Context, paths: Sequence[str], findings: Sequence[Findin
             click.echo(f"{name}: corrected", err=True)
     if write and not quiet:
         click.echo(f"{fixed.words} word{'' if fixed.words == 1 else 's'} corrected", err=True)
-    return _find(context, paths) if write and fixed.texts else tuple(findings)
+    return find() if write and fixed.texts else tuple(findings)
 
 
 def _root(context: click.Context) -> Path:

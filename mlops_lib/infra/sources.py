@@ -1,0 +1,83 @@
+"""Where a stage's outputs come from: a file, the environment, the settings, or Terraform itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import StageError
+from .contract import Stage, read
+
+_SECONDS = 60
+
+
+def load(name: str, root: Path, *, outputs: str | None = None, published: str | None = None,
+         environ: Mapping[str, str] | None = None) -> Stage:
+    """A stage of the project: from the first of these sources that is there.
+
+    Args:
+        name: ``dev``, ``qa`` or ``prod``.
+        root: The project's folder.
+        outputs: A file given for this call.
+        published: The file that the infrastructure workflow publishes, as the settings name it.
+        environ: Where ``MLOPS_<STAGE>_OUTPUTS`` is looked up, a path or the JSON itself; default: the process's.
+
+    Raises:
+        StageError: no source is there, or what it holds is not a stage's outputs.
+    """
+    variable = f"MLOPS_{name.upper().replace('-', '_')}_OUTPUTS"
+    given = (os.environ if environ is None else environ).get(variable)
+    folder = root / "terraform" / "stages" / name
+    if outputs is not None:
+        document, source = _file(Path(outputs)), outputs
+    elif given:
+        source = variable
+        document = _json(given, source) if given.lstrip().startswith("{") else _file(Path(given))
+    elif published is not None:
+        document, source = _file(root / published), published
+    elif folder.is_dir():
+        document, source = _terraform(folder), f"terraform output in {os.path.relpath(folder)}"
+    else:
+        raise StageError(f"nothing says what stage {name!r} has",
+                         why=f"neither --outputs, {variable}, the settings nor terraform/stages/{name}",
+                         fix=f"terraform output -json aml > {name}.json, then --outputs {name}.json")
+    stage = read(document, source)
+    if stage.name != name:
+        raise StageError(f"{source} has the outputs of stage {stage.name!r}, not {name!r}", fix="name the other file")
+    return stage
+
+
+def _file(path: Path) -> Any:
+    try:
+        return _json(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise StageError(f"{path} cannot be read: {error.strerror}", fix="correct the path") from None
+    except UnicodeDecodeError:
+        raise StageError(f"{path} is not UTF-8", fix="terraform output -json aml writes it") from None
+
+
+def _json(text: str, source: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise StageError(f"{source} is not JSON: {error}", fix="terraform output -json aml writes it") from None
+
+
+def _terraform(folder: Path) -> Any:
+    command = ["terraform", f"-chdir={folder}", "output", "-json", "-no-color", "aml"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
+    except FileNotFoundError:
+        raise StageError("terraform is not installed", why=f"{folder} is asked what it made",
+                         fix="install it, or give --outputs FILE") from None
+    except subprocess.TimeoutExpired:
+        raise StageError(f"terraform output took longer than {_SECONDS} s", fix="give --outputs FILE") from None
+    if done.returncode != 0:
+        said = next((line.strip(" │╷╵") for line in done.stderr.splitlines() if "Error" in line), "it failed")
+        raise StageError(f"terraform output in {folder}: {said}", why="the stage was not applied from here, or not initialised",
+                         fix="terraform init and apply there, or give --outputs FILE")
+    return _json(done.stdout, "terraform output")
