@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from . import document
 from .binding import PipelinePort
@@ -43,7 +44,7 @@ from .spec import (
     kind_of_document,
     read,
 )
-from .spec.kinds import is_aside, schema_of
+from .spec.kinds import is_aside, is_conda, schema_of
 
 PROJECT_FILE = "mlops.yml"
 _YAML = (".yml", ".yaml")
@@ -73,6 +74,7 @@ def parse_asset(text: str) -> AssetName | None:
 _NOT_A_COMPONENT = {PipelineJob: "it is a pipeline job; a component of type pipeline declares ports instead of values",
                     SingleJob: "it is a job; a component declares ports instead of values", Environment: "it is an environment"}
 
+Carried = TypeVar("Carried", CommandComponent, OtherComponent)
 Change = Callable[[PipelineJob], PipelineJob]
 
 
@@ -141,6 +143,8 @@ class Catalogue:
             found = kind or kind_of_document(value)
             if found is None and path.stem == "component" and isinstance(value, document.Table) and not schema_of(value):
                 found = "command component"  # by its file's name; its own keys are misspelt
+            if found is None and is_conda(value):
+                found = "conda file"  # nothing in it says so; whoever names it means it to be one
             if found is None:
                 self._report_unknown(value)
                 self._foreign.add(path)
@@ -327,6 +331,7 @@ class Catalogue:
                 component = dataclasses.replace(component, jobs=self._link_jobs(component, above))
                 check_component(component, self.report)
             elif component is not None:
+                component = self._open_ports(job, component, pipeline)
                 self._check_other(component)
             elif job.reference is not None:
                 component = self._resolve(job.reference, pipeline.folder, self._place_of_reference(job), above)
@@ -347,6 +352,8 @@ class Catalogue:
             self._check_environment_of(job.environment, pipeline.folder, job.places.get("environment", job.place))
             if job.type == "sweep":
                 self._inspector.sweep(job, component)
+            elif job.type == "automl":
+                self._inspector.automl(job, pipeline.folder)
             linked[name] = dataclasses.replace(job, component=component)
         return linked
 
@@ -355,11 +362,11 @@ class Catalogue:
         return job.places.get("trial" if job.type == "sweep" else "component", job.place)
 
     @staticmethod
-    def _open_ports(job: Job, component: CommandComponent, pipeline: PipelineJob | PipelineComponent) -> CommandComponent:
-        """Inline commands declare no port types: a scalar bound to a declared pipeline input takes that input's type."""
+    def _open_ports(job: Job, component: Carried, pipeline: PipelineJob | PipelineComponent) -> Carried:
+        """What a job carries itself declares no port types: one bound to a declared port of the pipeline takes its type."""
         if not job.inline:
             return component
-        inputs = dict(component.inputs)
+        inputs, outputs = dict(component.inputs), dict(component.outputs)
         for name, value in job.inputs.items():
             if isinstance(value, Bound) and value.type is None and isinstance(value.to, PipelinePort):
                 source = pipeline.inputs.get(value.to.name)
@@ -367,7 +374,12 @@ class Catalogue:
                     inputs[name] = Input(type="string", place=value.place)
                 elif isinstance(source, Input | Data) and source.type:
                     inputs[name] = dataclasses.replace(inputs[name], type=source.type)
-        return dataclasses.replace(component, inputs=inputs)
+        for name, output in job.outputs.items():
+            if output.type is None and isinstance(output.bound, PipelinePort):
+                declared = pipeline.outputs.get(output.bound.name)
+                if declared is not None and declared.type:
+                    outputs[name] = dataclasses.replace(outputs[name], type=declared.type)
+        return dataclasses.replace(component, inputs=inputs, outputs=outputs)
 
     def _resolve(self, reference: str, folder: str, place: Place, above: tuple[Path, ...]) -> Component | None:
         asset = parse_asset(reference)

@@ -116,6 +116,14 @@ class Inspector:
         metrics = self._metrics(trial) if isinstance(trial, CommandComponent) else None
         check_sweep(job.document, self.report, inputs=declared, metrics=metrics)
 
+    def automl(self, job: Job, folder: str) -> None:
+        """The tables that an AutoML job is given."""
+        for key in ("training_data", "validation_data", "test_data"):
+            given = job.document.get(key)
+            path = given.get("path") if isinstance(given, Table) else None
+            if isinstance(path, Scalar) and isinstance(path.value, str) and "${{" not in path.value:
+                self.path(path.value, path.place, folder, "mltable")
+
     def scoring(self, deployment: Table, folder: str) -> Mapping[str, int | None] | None:
         """What a deployment's scoring script defines, when the source tells; an absent one is reported."""
         given = deployment.get("code_configuration")

@@ -495,3 +495,70 @@ def test_a_change_is_made_before_values_are_judged(shop: Shop) -> None:
     )
     with pytest.raises(CompileError, match="nothing' does not exist"):
         Catalogue(shop.root).pipeline(path)
+
+
+# --- files of other kinds ----------------------------------------------------------------------------------------------
+
+
+def told_of(shop: Shop, name: str, text: str) -> list[tuple[str, int]]:
+    catalogue = Catalogue(shop.root, near=shop.root)
+    catalogue.check_file(shop.write(name, text))
+    return [(finding.code, finding.place.line) for finding in catalogue.findings()]
+
+
+def test_a_conda_file_that_is_named_is_checked_as_one(shop: Shop) -> None:
+    assert told_of(shop, "conda.yml", "dependencies: [python=3.11]\n") == []
+    assert told_of(shop, "conda.yml", "dependencies:\n- numpy\n") == [("no-python", 2)]
+
+
+def test_the_tables_of_an_automl_job_must_be_there(shop: Shop) -> None:
+    text = "type: automl\ntask: classification\ntarget_column_name: y\ntraining_data:\n  type: mltable\n  path: {}\n"
+    assert told_of(shop, "automl.yml", text.format("./nowhere")) == [("missing-path", 6)]
+    assert told_of(shop, "automl.yml", text.format("./data")) == [("no-mltable", 6)]
+    shop.write("data/MLTable", "paths: [{file: ./rows.csv}]\n")
+    assert told_of(shop, "automl.yml", text.format("./data")) == []
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        ("../pipelines/p.yml", []),
+        ("azureml:some-job", []),
+        ("../pipelines/q.yml", [("missing-file", 3)]),
+        ("../components/copy/component.yml", [("wrong-component", 3)]),
+        ("{type: pipeline, job: ../pipelines/p.yml, inputs: {nope: 1}}", [("unknown-input", 3)]),
+        ("{type: pipeline, jobs: {a: {component: ../nowhere.yml}}}", [("missing-file", 3)]),
+    ],
+)
+def test_what_a_schedule_starts_must_be_a_job_that_is_there(shop: Shop, job: str, expected: list[tuple[str, int]]) -> None:
+    shop.pipeline()
+    text = f"name: s\ntrigger: {{type: cron, expression: 0 1 * * *}}\ncreate_job: {job}\n"
+    assert told_of(shop, "schedules/s.yml", text) == expected
+
+
+def test_a_spark_components_entry_must_be_in_its_code(shop: Shop) -> None:
+    shop.write("components/wrangle/src/x.py", "")
+    text = "type: spark\nname: wrangle\nversion: 1\ncode: ./src\nentry: {{file: {}}}\n"
+    assert told_of(shop, "components/wrangle/component.yml", text.format("x.py")) == []
+    assert told_of(shop, "components/wrangle/component.yml", text.format("y.py")) == [("missing-script", 5)]
+
+
+def test_a_deployments_code_model_and_environment_must_be_there(shop: Shop) -> None:
+    shop.write("serving/src/score.py", "def init(): ...\ndef run(data): ...\n")
+    text = (
+        "name: blue\nendpoint_name: late\ninstance_type: x\nmodel: {{path: {model}}}\n"
+        "code_configuration: {{code: {code}, scoring_script: {script}}}\nenvironment: {{image: i, conda_file: {conda}}}\n"
+    )
+    good = {"model": "../data", "code": "src", "script": "score.py", "conda": "conda.yml"}
+    shop.write("serving/conda.yml", "dependencies: [python]\n")
+    assert told_of(shop, "serving/blue.yml", text.format(**good)) == []
+    for key, code, line in (("model", "missing-path", 4), ("code", "missing-code", 5), ("script", "missing-script", 5), ("conda", "missing-file", 6)):
+        assert told_of(shop, "serving/blue.yml", text.format(**good | {key: "nowhere"})) == [(code, line)]
+
+
+def test_an_output_of_an_inline_command_takes_the_type_of_the_pipelines_output(shop: Shop) -> None:
+    command = {"command": "echo > ${{outputs.o}}", "environment": "azureml:e@latest", "outputs": {"o": "${{parent.outputs.result}}"}}
+    path = shop.write("pipelines/p.yml", {"type": "pipeline", "outputs": {"result": {"type": "uri_file"}}, "jobs": {"a": command}})
+    job = Catalogue(shop.root, near=shop.root).pipeline(path).jobs["a"]
+    assert job.component is not None
+    assert job.component.outputs["o"].type == "uri_file"

@@ -81,6 +81,7 @@ SCHEDULE = "create_job: ./p.yml\ntrigger:\n"
         ("environment", "name: e\nimage: i\nconda_file: c.yml\n"),
         ("environment", "name: e\nbuild: {path: .}\n"),
         ("datastore", "credentials: {account_key: <key>}\n"),
+        ("datastore", "credentials: {sas_token: '?xx=XXXX-XX&xxx=XXxXXX'}\n"),
         ("datastore", "type: azure_blob\n"),
         ("mltable", "paths: [{file: x}]\ntransformations: [read_delimited: {delimiter: ','}, {take: 3}, read]\n".replace(", read]", "]")),
         ("schedule", SCHEDULE + "  type: cron\n  expression: 0,30 8-18/2 * JAN-JUN MON-FRI\n"),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ..shapes import Anything, ByForm, ByType, Either, ListOf, MapOf, OneOf, Record, Shape, Text
 from .common import TAGS, TEXT
 
-_NAME = Text(pattern=r"[a-z0-9_]{1,255}", hint="a datastore's name has lower-case letters, digits and underscores")
+_NAME = Text(pattern=r"[A-Za-z0-9_-]{1,255}", hint="a datastore's name has letters, digits, '-' and '_'")
 _common: Mapping[str, Shape] = {"$schema": TEXT, "id": TEXT, "name": _NAME, "description": TEXT, "tags": TAGS, "type": TEXT}
 _account: Mapping[str, Shape] = {"account_name": TEXT, "endpoint": TEXT, "protocol": TEXT}
 _tenant: Mapping[str, Shape] = {"authority_url": TEXT, "resource_url": TEXT, "tenant_id": TEXT, "client_id": TEXT}
