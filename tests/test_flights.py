@@ -212,12 +212,12 @@ def test_the_readmes_mistake_reads_as_the_compiler_writes_it(flights: Path, tmp_
           prep:
             type: command
             component: ../components/prep/component.yml
-            inputs:
-              raw: ${{parent.inputs.raw}}
+            inputs: {raw: "${{parent.inputs.raw}}"}
+            compute: azureml:cpu
           lightgbm:
             type: command
             component: ../components/train_lightgbm/component.yml
-            # the wrong name
+            compute: azureml:cpu
             inputs:
               train: ${{parent.jobs.pre.outputs.train}}
               validation: ${{parent.jobs.prep.outputs.validation}}

@@ -117,7 +117,7 @@ def test_errors_on_a_terminal_show_the_line_and_point_at_it(mixed: Any) -> None:
     assert code == 2
     text = ESCAPE.sub("", screen).replace("\r", "")
     assert "components/fine/component.yml:4:1: " in text
-    assert "  | commnd: ls\n  | ^\n" in text
+    assert "  | commnd: ls\n  | ^^^^^^\n" in text
     assert "\x1b[31m" in screen
 
 

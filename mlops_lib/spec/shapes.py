@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..document import Items, Scalar, Table, Value
-from ..errors import Finding, Place, Severity, did_you_mean, listing
+from ..errors import Finding, Place, Severity, did_you_mean, listing, nearest
 from .reading import as_flag, as_number
 
 
@@ -243,15 +243,18 @@ class Record:
         if not isinstance(value, Table):
             _wrong(self, value, report, where or self.name)
             return
+        unknown: list[str] = []
         for key, item in value.entries.items():
             shape = self.fields.get(key)
             if shape is not None:
                 shape.check(item, report, f"{where}.{key}" if where else key)
             elif not self.open:
+                unknown.append(key)
                 report.add("unknown-key", f"{self.name} has no key {key!r}", value.places[key],
                            why=self.elsewhere(key), fix=did_you_mean(key, self.fields))
         for key in self.required:
-            if key not in value.entries:
+            # One that is misspelt was told just now.
+            if key not in value.entries and not any(nearest(word, (key,)) for word in unknown):
                 report.add("missing-key", f"{self.name} lacks {key!r}", value.place, fix=f"add '{key}: …'")
 
 
