@@ -213,7 +213,7 @@ class Catalogue:
         """A pipeline or command job with everything it names in place.
 
         Args:
-            path: Its file.
+            path: Its file, or that of a schedule which starts it.
             change: Applied before values are judged: what ``--set`` gives.
 
         Raises:
@@ -222,12 +222,17 @@ class Catalogue:
         """
         before = len(self.report.findings)
         spec = self.spec(path)
+        if isinstance(spec, OtherFile) and spec.kind == "schedule":
+            check_schedule(spec.document, self.report)
+            spec = self.scheduled(spec) or spec
         linked = self.link(spec, change) if isinstance(spec, PipelineJob | SingleJob) else None
         self.raise_errors()
         if linked is None:
             del self.report.findings[before:]
             component = isinstance(spec, CommandComponent | PipelineComponent | OtherComponent)
             kind = "a component, not a pipeline" if component else "neither a pipeline nor a job"
+            if isinstance(spec, OtherFile) and spec.kind == "schedule":
+                kind = "a schedule of something that only Azure ML runs"
             raise InputError(f"{self.display(path)} is {kind}", fix="name a pipeline job's file")
         return linked
 
@@ -507,7 +512,7 @@ class Catalogue:
         value, kind = spec.document, spec.kind
         if kind == "schedule":
             check_schedule(value, self.report)
-            self._check_scheduled(value.get("create_job"), spec.folder)
+            self._check_scheduled(spec)
         elif kind == "datastore":
             check_datastore(value, self.report)
         elif kind == "mltable":
@@ -542,35 +547,55 @@ class Catalogue:
                     found.add(name.text)
         return found
 
-    def _check_scheduled(self, given: document.Value | None, folder: str) -> None:
+    def _check_scheduled(self, spec: OtherFile) -> None:
         """What a schedule starts: a job's file, changes to one, or a job in place."""
-        if isinstance(given, document.Table) and "job" not in given.entries:
-            if isinstance(given.get("jobs"), document.Table):
-                job = read(given, Report(), folder=folder, kind="pipeline job")  # its shape was judged with the schedule's
-                if isinstance(job, PipelineJob):
-                    self.link(job)
-            return
+        job = self.scheduled(spec)
+        if job is not None:
+            self.link(job)
+
+    def scheduled(self, spec: OtherFile) -> PipelineJob | SingleJob | None:
+        """The job that a schedule starts, with the schedule's changes in it; None when it is not here (or reported)."""
+        given = spec.document.get("create_job")
         named = given.get("job") if isinstance(given, document.Table) else given
+        if isinstance(given, document.Table) and named is None:
+            if not isinstance(given.get("jobs"), document.Table):
+                return None
+            job = read(given, Report(), folder=spec.folder, kind="pipeline job")  # its shape was judged with the schedule's
+            return job if isinstance(job, PipelineJob) else None
         if not isinstance(named, document.Scalar) or not isinstance(named.value, str) or named.text.startswith("azureml:"):
-            return
-        path = Path(os.path.abspath(os.path.join(folder, named.text.removeprefix("file:"))))
+            return None
+        path = Path(os.path.abspath(os.path.join(spec.folder, named.text.removeprefix("file:"))))
         if not path.is_file():
             self.report.add("missing-file", f"the job file {self.display(path)!r} does not exist", named.place,
                             fix=nearby(path))
-            return
+            return None
         job = self.spec(path)
-        if job is None:
-            return
         if not isinstance(job, PipelineJob | SingleJob):
-            self.report.add("wrong-component", f"{self.display(path)} is not a job", named.place, why="a schedule starts jobs",
-                            fix="name a job's file")
-            return
-        changed = given.get("inputs") if isinstance(given, document.Table) else None
-        if isinstance(changed, document.Table):
-            for name, place in changed.places.items():
-                if name not in job.inputs:
-                    self.report.add("unknown-input", f"the schedule gives the input {name!r}, which the job lacks", place,
-                                    fix=did_you_mean(name, job.inputs) if job.inputs else "remove it")
+            if job is not None:
+                self.report.add("wrong-component", f"{self.display(path)} is not a job", named.place,
+                                why="a schedule starts jobs", fix="name a job's file")
+            return None
+        if not isinstance(given, document.Table):
+            return job
+        changed = given.get("inputs")
+        for name, place in changed.places.items() if isinstance(changed, document.Table) else ():
+            if name not in job.inputs:
+                self.report.add("unknown-input", f"the schedule gives the input {name!r}, which the job lacks", place,
+                                fix=did_you_mean(name, job.inputs) if job.inputs else "remove it")
+        changes = {key: value for key, value in given.entries.items() if key not in ("job", "type")}
+        whole = _merged(self.content(path), given._replace(entries=changes))
+        merged = read(whole, Report(), folder=str(path.parent))  # both shapes were judged where they stand
+        return merged if isinstance(merged, PipelineJob | SingleJob) else None
+
+
+def _merged(below: document.Value, above: document.Value) -> document.Value:
+    """Two documents as one, mapping into mapping, as the SDK puts a schedule's changes into its job."""
+    if not isinstance(below, document.Table) or not isinstance(above, document.Table):
+        return above
+    entries, places = dict(below.entries), below.places | above.places
+    for key, value in above.entries.items():
+        entries[key] = _merged(entries[key], value) if key in entries else value
+    return below._replace(entries=entries, places={key: places[key] for key in entries})
 
 
 # What a job of a type has: a component that it names, or what it runs itself.

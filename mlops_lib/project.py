@@ -27,6 +27,7 @@ from .spec import (
     Component,
     Data,
     Literal,
+    OtherFile,
     PipelineComponent,
     PipelineJob,
     SingleJob,
@@ -39,6 +40,7 @@ from .stores.store import Store
 if TYPE_CHECKING:
     from .dsl import ComponentFunction
     from .engines.local.facts import Ground
+    from .schedule import Schedule
 
 RENDERED = "# Written by 'mlops export {name} --write'. Remove this line to keep changes made by hand.\n"
 _MARKS = (settings.FILE, "components", "pipelines")
@@ -286,6 +288,24 @@ class Project:
                         why=f"'mlops run {file.stem}' follows the components as long as the first line says so",
                         fix=f"write it anew (mlops export {file.stem} --write), or remove its first line to keep what it says"))
         return found
+
+    def schedule(self, name: str) -> Schedule:
+        """When the schedule in a file fires; :meth:`load` of the same file is what it starts.
+
+        Raises:
+            InputError: the file is no schedule, or has a time zone that is not known here; CompileError: it has mistakes.
+        """
+        from .schedule import read_schedule
+
+        path = self._file_of(name)
+        catalogue = self.catalogue()
+        spec = catalogue.spec(path) if path is not None else None
+        if isinstance(spec, OtherFile) and spec.kind == "schedule" and path is not None:
+            catalogue.check_file(path)
+            catalogue.raise_errors()
+            return read_schedule(spec)
+        catalogue.raise_errors()
+        raise InputError(f"{name!r} is no schedule", fix="name a schedule's file")
 
     def sources(self, job: PipelineJob) -> list[Path]:
         """What a pipeline is made from and reads on this machine: nothing that a run may replace."""

@@ -282,6 +282,12 @@ def run(context: click.Context, pipeline: str, values: tuple[str, ...], copies: 
 
 
 def _run(context: click.Context, project: Project, request: dict[str, Any], as_json: bool) -> None:
+    if not _succeeds(project, request, as_json):
+        context.exit(1)
+
+
+def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
+    """Run what is requested and show how it went; whether all of it succeeded."""
     job, name, catalogue = project.load(request["pipeline"], request["values"])
     targets = {output: Path(os.path.abspath(Path(request["folder"], target))) for output, target in request["outputs"].items()}
     for output, target in targets.items():
@@ -308,8 +314,7 @@ def _run(context: click.Context, project: Project, request: dict[str, Any], as_j
             else:
                 copied[output] = str(target)
     _show_result(result, copied, project, as_json)
-    if result.errors or not result.succeeded:
-        context.exit(1)
+    return result.succeeded and not result.errors
 
 
 def _refuse_to_replace(target: Path, output: str, project: Project, job: PipelineJob) -> None:
@@ -629,3 +634,4 @@ cli.add_command(_asset_group("data", "data"))
 cli.add_command(_asset_group("model", "models"))
 
 from . import compile as _compile  # noqa: E402, F401  registers its commands, which need what stands above
+from . import schedule as _schedule  # noqa: E402, F401
