@@ -8,18 +8,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from . import document
 from .binding import PipelinePort
 from .checks import check_component, check_pipeline, check_submission
 from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, listing, nearest
-from .graph import as_pipeline
-from .infra import Used
 from .inspection import DEFAULT_LIMITS, Inspector, Limits, is_local, local_code, local_path, nearby
 from .rules.conda import check_conda
-from .rules.schedule import check_schedule
-from .rules.serving import check_deployment, check_endpoint
 from .rules.storage import check_datastore
 from .spec import (
     DATA_TYPES,
@@ -45,6 +41,9 @@ from .spec import (
     read,
 )
 from .spec.kinds import is_aside, is_conda, schema_of
+
+if TYPE_CHECKING:
+    from .infra import Used
 
 PROJECT_FILE = "mlops.yml"
 _YAML = (".yml", ".yaml")
@@ -223,6 +222,8 @@ class Catalogue:
         before = len(self.report.findings)
         spec = self.spec(path)
         if isinstance(spec, OtherFile) and spec.kind == "schedule":
+            from .rules.schedule import check_schedule
+
             check_schedule(spec.document, self.report)
             spec = self.scheduled(spec) or spec
         linked = self.link(spec, change) if isinstance(spec, PipelineJob | SingleJob) else None
@@ -239,6 +240,8 @@ class Catalogue:
     def link(self, job: PipelineJob | SingleJob, change: Change | None = None) -> PipelineJob:
         """*job* with its components in place, checked; what is wrong goes to the report."""
         if isinstance(job, SingleJob):
+            from .graph import as_pipeline
+
             job = as_pipeline(job)
         if job.component is not None:
             before = len(self.report.findings)
@@ -510,7 +513,10 @@ class Catalogue:
 
     def _check_file_of_kind(self, spec: OtherFile) -> None:
         value, kind = spec.document, spec.kind
+        # What few projects have is imported when it is met.
         if kind == "schedule":
+            from .rules.schedule import check_schedule
+
             check_schedule(value, self.report)
             self._check_scheduled(spec)
         elif kind == "datastore":
@@ -520,20 +526,26 @@ class Catalogue:
         elif kind == "conda file":
             check_conda(value, self.report)
         elif kind.endswith("endpoint"):
+            from .rules.serving import check_endpoint
+
             name = value.get("name")
             found = self._served(kind.replace("endpoint", "deployment"), name.text if isinstance(name, document.Scalar) else "")
             check_endpoint(value, self.report, deployments=found or None)
         elif kind.endswith("deployment"):
+            from .rules.serving import check_deployment
+
             endpoints = self._served(kind.replace("deployment", "endpoint"), None)
             check_deployment(value, self.report, endpoints=endpoints or None, entry=self._inspector.scoring(value, spec.folder))
 
     def used(self) -> list[Used]:
         """The computes, datastores and endpoints that the files looked at so far name."""
-        found: list[Used] = []
+        from .infra import Used
+
+        found: list[tuple[str, str, Place]] = []
         for path, value in self._parsed.items():
             if path in self._specs and isinstance(value, document.Table):
                 _collect_used(value, "", found)
-        return found
+        return [Used(*names) for names in found]
 
     def _served(self, kind: str, endpoint: str | None) -> set[str]:
         """The names of the project's endpoints, or of its deployments to one."""
@@ -643,7 +655,7 @@ _DATASTORE = re.compile(r"azureml://datastores/([A-Za-z0-9_]+)(?:/|$)")
 _NAMED_IN = {"compute": "compute", "default_compute": "compute", "default_datastore": "datastore", "datastore": "datastore"}
 
 
-def _collect_used(value: document.Value, key: str, found: list[Used]) -> None:
+def _collect_used(value: document.Value, key: str, found: list[tuple[str, str, Place]]) -> None:
     if isinstance(value, document.Table):
         for inner_key, inner in value.entries.items():
             _collect_used(inner, inner_key, found)
@@ -654,11 +666,11 @@ def _collect_used(value: document.Value, key: str, found: list[Used]) -> None:
         text = value.value
         kind = _NAMED_IN.get(key)
         if kind is not None and text.startswith("azureml:") and "${{" not in text and "/" not in text:
-            found.append(Used(kind, text.removeprefix("azureml:"), value.place))
+            found.append((kind, text.removeprefix("azureml:"), value.place))
         elif match := _DATASTORE.match(text):
-            found.append(Used("datastore", match[1], value.place))
+            found.append(("datastore", match[1], value.place))
         elif key == "endpoint_name":
-            found.append(Used("endpoint", text, value.place))
+            found.append(("endpoint", text, value.place))
 
 
 def _with_article(word: str) -> str:

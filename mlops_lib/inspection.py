@@ -13,9 +13,7 @@ from .commands import invocations
 from .document import LIMIT_BYTES, Items, Scalar, Table, Value
 from .errors import CompileError, InputError, Place, Severity, listing, nearest
 from .rules.conda import check_conda
-from .rules.parallel import check_parallel
 from .rules.storage import check_environment, check_mltable
-from .rules.sweep import check_sweep
 from .scripts import (
     Parser,
     defined_in,
@@ -27,7 +25,7 @@ from .scripts import (
     tree_of,
 )
 from .spec import KINDS, CommandComponent, Component, Data, Environment, Job, OtherComponent, Report, reading
-from .stores.digests import FileEntry
+from .stores.files import FileEntry
 from .stores.snapshots import ignored, snapshot
 
 
@@ -93,6 +91,8 @@ class Inspector:
 
     def parallel(self, component: OtherComponent) -> None:
         """A parallel component's task: its entry script, and what its keys say of its input."""
+        from .rules.parallel import check_parallel  # what few projects have is imported when it is met
+
         task = component.document.get("task")
         table = task if isinstance(task, Table) else Table({}, {}, component.place)
         code = self._code(reading.text(table, "code"), (), component, table)
@@ -112,6 +112,8 @@ class Inspector:
 
     def sweep(self, job: Job, trial: Component | None) -> None:
         """A sweep's space against its trial's inputs, its objective against what the trial's code logs."""
+        from .rules.sweep import check_sweep
+
         declared = trial.inputs if isinstance(trial, CommandComponent) and not job.inline else None
         metrics = self._metrics(trial) if isinstance(trial, CommandComponent) else None
         check_sweep(job.document, self.report, inputs=declared, metrics=metrics)

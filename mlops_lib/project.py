@@ -14,12 +14,8 @@ from typing import TYPE_CHECKING, Any
 from . import document, pipelines, settings
 from .binding import PipelinePort
 from .catalogue import Catalogue, Change, code_of, read_bytes
-from .engines import Listener, Run
 from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order
-from .graph import External, Graph, build
-from .infra import Stage, missing
 from .inspection import is_local, local_path
-from .plan import Plan, make_plan
 from .spec import (
     DATA_TYPES,
     Bound,
@@ -35,12 +31,16 @@ from .spec import (
     value_problem,
 )
 from .spec.reading import literal_text
-from .stores.store import Store
 
 if TYPE_CHECKING:
     from .dsl import ComponentFunction
+    from .engines import Listener, Run
     from .engines.local.facts import Ground
+    from .graph import Graph
+    from .infra import Stage
+    from .plan import Plan
     from .schedule import Schedule
+    from .stores.store import Store
 
 RENDERED = "# Written by 'mlops export {name} --write'. Remove this line to keep changes made by hand.\n"
 _MARKS = (settings.FILE, "components", "pipelines")
@@ -257,6 +257,8 @@ class Project:
             catalogue.check_file(file)
         findings = list(catalogue.findings())
         if stage is not None:
+            from .infra import missing
+
             findings += missing(catalogue.used(), stage)
         if known_only and not any(finding.severity is Severity.ERROR for finding in findings):
             findings += self._assembly_findings(files, catalogue)
@@ -309,6 +311,8 @@ class Project:
 
     def sources(self, job: PipelineJob) -> list[Path]:
         """What a pipeline is made from and reads on this machine: nothing that a run may replace."""
+        from .graph import External, build
+
         names = (settings.FILE, "components", "pipelines", "environments", "mlops_lib", ".git")
         found = [self.root / name for name in names if (self.root / name).exists()]
         for step in build(job).steps.values():
@@ -321,12 +325,16 @@ class Project:
 
     def graph(self, job: PipelineJob, name: str) -> Graph:
         """The graph of a linked pipeline."""
+        from .graph import build
+
         return build(job, name=name)
 
     def plan(self, job: PipelineJob, name: str, store: Store, catalogue: Catalogue, *,
              reuse: bool = True) -> tuple[Plan, Ground]:
         """Which steps of a pipeline would run, and why; reads what their fingerprints depend on, runs nothing."""
         from .engines.local.facts import gather
+        from .graph import build
+        from .plan import make_plan
 
         graph = build(job, name=name)
         ground = gather(graph, catalogue, store)
@@ -342,6 +350,7 @@ class Project:
             InputError: data that is not there; RunError: the machine refused; Canceled: the user stopped it.
         """
         from .engines.local.engine import LocalEngine
+        from .stores.store import Store
 
         store = Store.open(self.root)
         try:
@@ -352,6 +361,8 @@ class Project:
 
     def store(self) -> Store:
         """The project's records, for reading."""
+        from .stores.store import Store
+
         return Store.open(self.root, reading=True)
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from ..errors import JobError, RunError
 from ..plan import StoredOutput
 from .database import is_full, translated
-from .digests import Digests, files_of
+from .digests import Digests
+from .files import files_of
 
 
 class Artifacts:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import InputError, Place
-from .digests import FileEntry, Whole, files_of
+from .files import FileEntry, files_of
 
 # Compiled files; this library's own folder; and git's, which changes with every command given to git. Azure ML uploads
 # the last one, and no job has been seen to read it.
@@ -81,6 +80,10 @@ def copy_to(entries: Sequence[FileEntry], folder: Path) -> None:
 
 def take(entries: Sequence[FileEntry], folder: Path) -> tuple[list[FileEntry], str]:
     """Copy a snapshot to keep it as it is now: the copies, and the digest of exactly what was copied."""
+    import hashlib  # with OpenSSL: only a run pays for it
+
+    from .digests import Whole
+
     copies = []
     whole = Whole()
     for entry, target in _targets(entries, folder):

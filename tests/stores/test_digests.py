@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mlops_lib.stores.database import Database
-from mlops_lib.stores.digests import Digests, files_of
+from mlops_lib.stores.digests import Digests
+from mlops_lib.stores.files import files_of
 
 
 @pytest.fixture

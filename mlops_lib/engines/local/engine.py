@@ -26,7 +26,7 @@ from ...graph import External, FromStep, Graph, Step
 from ...plan import Action, Plan, PlannedStep, StoredOutput, judge
 from ...stores.artifacts import remove
 from ...stores.database import translated
-from ...stores.digests import FileEntry
+from ...stores.files import FileEntry
 from ...stores.locks import exclusive
 from ...stores.records import RunRecord, Status, StepRecord
 from ...stores.snapshots import take

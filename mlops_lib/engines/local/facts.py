@@ -19,7 +19,7 @@ from ...fingerprint import Facts
 from ...graph import External, Graph
 from ...inspection import is_local, local_path
 from ...spec import CommandComponent, Environment
-from ...stores.digests import FileEntry
+from ...stores.files import FileEntry
 from ...stores.snapshots import snapshot
 from ...stores.store import Store
 

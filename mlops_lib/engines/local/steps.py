@@ -13,7 +13,7 @@ from ...errors import JobError, MlopsError, RunError, duration
 from ...graph import Step, Value
 from ...plan import PlannedStep, Stored
 from ...stores.database import is_full, refused
-from ...stores.digests import FileEntry
+from ...stores.files import FileEntry
 from ...stores.locks import exclusive
 from ...stores.records import Status, StepRecord
 from ...stores.store import Store

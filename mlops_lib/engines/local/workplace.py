@@ -15,7 +15,7 @@ from pathlib import Path
 from ...binding import render
 from ...graph import Step
 from ...stores.artifacts import remove
-from ...stores.digests import FileEntry, files_of
+from ...stores.files import FileEntry, files_of
 from ...stores.snapshots import copy_to
 
 _SAFE = re.compile(r"[A-Za-z0-9_./@%+=:,-]+")
