@@ -497,12 +497,16 @@ class _Judge:
         if equals:
             self.values(option, text, [word], [value])
             return index
+        if text not in self.parser.flags and not text.startswith("--"):
+            if option.most == 0:
+                self.unknown = True  # several flags in one word: what the last of them takes is not told here
+            return index  # -nVALUE has its value
         taken: list[Word] = []
         while index < len(self.words) and len(taken) < option.most and not _is_flag(self.words[index]):
             taken.append(self.words[index])
             index += 1
         fewer = len(taken) < option.least and not any(self.may_be_more(part) for part in taken)
-        if fewer and not (len(text) > 2 and not text.startswith("--")):
+        if fewer:
             self.find("flag-value", f"the command gives {text!r} no value, and {self.script} needs one", word.offset,
                       fix=f"write {text} VALUE")
         self.values(option, text, taken, [part.text for part in taken])

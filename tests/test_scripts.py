@@ -77,6 +77,7 @@ def problems(text: str, arguments: str) -> list[Problem]:
         (ARGPARSE, "$ALL"),
         (ARGPARSE, "${{inputs.all}}"),
         (ARGPARSE, "--data -3"),
+        (ARGPARSE + "parser.add_argument('more')\n", "--data x -r3 more"),
         (CLICK, "--data x --quiet -r 3 --mode slow"),
         (TYPER, "--data x --learning-rate 3 --no-verbose"),
     ],
