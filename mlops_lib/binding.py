@@ -14,6 +14,7 @@ from dataclasses import dataclass
 # From the innermost opening on: one that is not closed costs no second look at all that follows it.
 _EXPRESSION = re.compile(r"\$\{\{([^$}]*(?:(?:\$(?!\{\{)|\}(?!\}))[^$}]*)*)\}\}")
 _OPTIONAL = re.compile(r"\$\[\[([^$\]]*(?:(?:\$(?!\[\[)|\](?!\]))[^$\]]*)*)\]\]")
+_BRACED = re.compile(r"[${\[\s]*(.*?)[\]}\s]*")
 _NAME = r"[A-Za-z_][\w-]*"
 _PARENT_PORT = re.compile(rf"parent\.(inputs|outputs)\.({_NAME}(?:\.{_NAME})*)")
 _JOB_PORT = re.compile(rf"parent\.jobs\.({_NAME})\.(inputs|outputs)\.({_NAME}(?:\.{_NAME})*)")
@@ -96,6 +97,19 @@ def parse_expression(inside: str) -> Reference:
     if match := _OWN_PORT.fullmatch(text):
         return OwnPort(*match.groups())
     raise BindingError(f"{text!r} is none of parent.inputs.NAME, parent.outputs.NAME, parent.jobs.JOB.outputs.NAME")
+
+
+def meant(text: str) -> str | None:
+    """The binding that *text* nearly is, for want of braces, ``parent.`` or ``parent.jobs.``; None when it is none."""
+    found = _BRACED.fullmatch(text)
+    inside = found[1] if found else ""
+    complete = _EXPRESSION.fullmatch(text.strip()) is not None
+    if not complete and not inside.startswith("parent."):
+        return None  # without braces, only this word tells a binding from any other text
+    for candidate in (inside, f"parent.{inside}", inside.replace("parent.", "parent.jobs.", 1)):
+        if _JOB_PORT.fullmatch(candidate) or _PARENT_PORT.fullmatch(candidate):
+            return f"${{{{{candidate}}}}}"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -310,15 +310,15 @@ class Catalogue:
         defaults = {name: Literal(text=port.default, value=port.default, place=port.place)
                     for name, port in component.inputs.items() if port.default is not None}
         for name, value in job.inputs.items():
-            if name not in component.inputs:
+            if name not in component.inputs and "inputs" not in component.untold:
                 self.report.add("unknown-input", f"the pipeline component has no input {name!r}", value.place,
                                 fix=did_you_mean(name, component.inputs))
         for name, port in component.inputs.items():
-            if port.required and name not in job.inputs:
+            if port.required and name not in job.inputs and "inputs" not in job.untold:
                 self.report.add("missing-input", f"the pipeline component's input {name!r} has no value", job.place,
                                 fix=f"add '{name}: …' to the inputs")
         for name, output in job.outputs.items():
-            if name not in component.outputs:
+            if name not in component.outputs and "outputs" not in component.untold:
                 self.report.add("unknown-output", f"the pipeline component has no output {name!r}", output.place,
                                 fix=did_you_mean(name, component.outputs))
         outputs = {name: job.outputs.get(name, JobOutput(type=port.type)) for name, port in component.outputs.items()}

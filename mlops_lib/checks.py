@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 
 from .binding import JobPort, PipelinePort, command_references
+from .document import Table
 from .errors import Place, Severity, did_you_mean, listing
 from .rules.literals import surprise
 from .spec import (
@@ -25,6 +26,7 @@ from .spec import (
     Report,
     value_problem,
 )
+from .spec.reading import misspelt
 
 _FOLDERS = frozenset({"uri_folder", "mltable", "mlflow_model", "triton_model"})
 _RESERVED = frozenset({"home", "ld_library_path", "logname", "path", "pwd", "shell", "user"})
@@ -87,6 +89,8 @@ def check_submission(pipeline: PipelineJob, report: Report) -> None:
                        fix="add 'environment: azureml:NAME@latest'", severity=Severity.WARNING)
     if pipeline.compute is not None or pipeline.settings.default_compute is not None:
         return
+    if misspelt("settings", pipeline.rest) or misspelt("default_compute", pipeline.settings.rest):
+        return  # told as an unknown key
     bare = list(_without_compute(pipeline, ""))
     if bare:
         report.add("no-compute", f"no compute is set for {listing(bare)}", pipeline.places.get("jobs", pipeline.place),
@@ -107,7 +111,7 @@ def _without_compute(pipeline: PipelineJob | PipelineComponent, prefix: str) -> 
     for name, job in pipeline.jobs.items():
         if isinstance(job.component, PipelineComponent):
             yield from _without_compute(job.component, f"{prefix}{name}.")
-        elif job.compute is None and job.type in ("command", "parallel", "sweep"):
+        elif job.compute is None and job.type in ("command", "parallel", "sweep") and not misspelt("compute", job.rest):
             yield f"{prefix}{name}"
 
 
@@ -123,7 +127,7 @@ def _check_command(component: CommandComponent, report: Report) -> None:
     for _, message in wrong:
         report.add("bad-binding", f"in the command, {message}", place)
     mentioned: set[tuple[str, str]] = set()
-    misspelt: set[str] = set()  # sides with an unknown port: one that seems unused is then likely the one that was meant
+    wrong_sides: set[str] = set()  # sides with an unknown port: one that seems unused is then likely the one that was meant
     for reference in references:
         side, name = reference.port.side, reference.port.name
         if side == "search_space":
@@ -131,8 +135,10 @@ def _check_command(component: CommandComponent, report: Report) -> None:
             continue
         mentioned.add((side, name.partition(".")[0]))
         ports: Mapping[str, object] = component.inputs if side == "inputs" else component.outputs
+        if side in component.untold:
+            continue
         if name.partition(".")[0] not in ports:
-            misspelt.add(side)
+            wrong_sides.add(side)
             report.add("unknown-port", f"the command uses {side}.{name}, and the component has no such {side[:-1]}", place,
                        fix=did_you_mean(name, ports))
             continue
@@ -144,11 +150,11 @@ def _check_command(component: CommandComponent, report: Report) -> None:
             report.add("optional-input", f"the command needs the optional input {name!r} outside $[[…]]", place,
                        why="without a value the text would be empty", fix=f"write $[[… ${{{{inputs.{name}}}}}]]")
     for name, output in component.outputs.items():
-        if ("outputs", name) not in mentioned and "outputs" not in misspelt and output.type not in LITERAL_TYPES:
+        if ("outputs", name) not in mentioned and "outputs" not in wrong_sides and output.type not in LITERAL_TYPES:
             report.add("unused-output", f"the command never mentions the output {name!r}", output.place,
                        why="the job cannot know where to write it", fix=f"pass ${{{{outputs.{name}}}}} to the command")
     for name, port in component.inputs.items():
-        if ("inputs", name) not in mentioned and "inputs" not in misspelt and port.required:
+        if ("inputs", name) not in mentioned and "inputs" not in wrong_sides and port.required:
             report.add("unused-input", f"the command never mentions the input {name!r}", port.place,
                        why="every job must give it, and nothing reads it",
                        fix=f"pass ${{{{inputs.{name}}}}} to the command, or remove the input", severity=Severity.WARNING)
@@ -162,9 +168,11 @@ def check_pipeline(pipeline: PipelineJob | PipelineComponent, report: Report) ->
     scope.check_outputs()
     walk = cycle({name: [to for to, _ in upstream(job) if to in pipeline.jobs] for name, job in pipeline.jobs.items()})
     if walk:
-        job = pipeline.jobs[walk[0]]
-        report.add("cycle", f"the jobs wait for each other: {' -> '.join(walk)}", job.place,
-                   why="no job of a cycle can ever start", fix="remove one of these bindings")
+        first, second, *more = walk
+        place = next(place for to, place in upstream(pipeline.jobs[first]) if to == second)
+        what = f"the jobs wait for each other: {' -> '.join(walk)}" if more else f"job {first!r} waits for itself"
+        report.add("cycle", what, place, why="no job of a cycle can ever start" if more else "it could never start",
+                   fix="remove one of these bindings" if more else "bind it to another job")
 
 
 def upstream(job: Job) -> Iterable[tuple[str, Place]]:
@@ -199,6 +207,12 @@ def cycle(waits: Mapping[str, Sequence[str]]) -> list[str]:
     return []
 
 
+def _place_of(document: Table, side: str, name: str) -> Place | None:
+    """Where the name of an input or output stands, not what is given to it."""
+    ports = document.get(side)
+    return ports.places.get(name) if isinstance(ports, Table) else None
+
+
 class _Scope:
     """One pipeline's names, and the checks that need them."""
 
@@ -212,19 +226,22 @@ class _Scope:
         component = job.component
         for name, value in job.inputs.items():
             port = component.inputs.get(name) if component else None
-            if component and port is None:
+            if component and port is None and "inputs" not in component.untold:
                 self.report.add("unknown-input", f"job {job.name!r} gives the input {name!r}, which its component lacks",
-                                value.place, why="Azure ML drops it silently", fix=did_you_mean(name, component.inputs))
+                                _place_of(job.document, "inputs", name) or value.place, why="Azure ML drops it silently",
+                                fix=did_you_mean(name, component.inputs))
             self.check_value(job, name, value, port)
-        if component and job.type in ("command", "pipeline"):
+        if component and "inputs" not in job.untold:
+            given = job.inputs.keys() | job.refused | job.searched
             for name, port in component.inputs.items():
-                if port.required and name not in job.inputs and name not in job.refused:
+                if port.required and name not in given:
                     self.report.add("missing-input", f"job {job.name!r} does not give the input {name!r}", job.place,
                                     why=f"its component requires it ({port.type})", fix=f"add '{name}: …' to its inputs")
         for name, output in job.outputs.items():
-            if component and name not in component.outputs and not job.inline:
+            if component and name not in component.outputs and not job.inline and "outputs" not in component.untold:
                 self.report.add("unknown-output", f"job {job.name!r} names the output {name!r}, which its component lacks",
-                                output.place, fix=did_you_mean(name, component.outputs))
+                                _place_of(job.document, "outputs", name) or output.place,
+                                fix=did_you_mean(name, component.outputs))
             self.check_output(job, name, output)
 
     def check_value(self, job: Job, name: str, value: InputValue, port: Input | None) -> None:
@@ -269,8 +286,9 @@ class _Scope:
             ports = self.pipeline.inputs
             name = to.name if to.name in ports else to.name.rpartition(".")[2] if "." in to.name else to.name
             if name not in ports:
-                self.report.add("unknown-input", f"{where} is bound to {to}, and the pipeline has no input {to.name!r}",
-                                value.place, fix=did_you_mean(to.name, ports))
+                if "inputs" not in self.pipeline.untold:
+                    self.report.add("unknown-input", f"{where} is bound to {to}, and the pipeline has no input {to.name!r}",
+                                    value.place, fix=did_you_mean(to.name, ports))
                 return None
             given = ports[name]
             if isinstance(given, Input):
@@ -288,6 +306,8 @@ class _Scope:
         ports_of_job: Mapping[str, object] = job.component.outputs if to.side == "outputs" else job.component.inputs
         if to.name not in ports_of_job:
             if to.side == "outputs" and (job.type not in ("command", "pipeline") or to.name in job.outputs):
+                return None
+            if to.side in job.component.untold:
                 return None
             self.report.add("unknown-output" if to.side == "outputs" else "unknown-input",
                             f"{where} is bound to {to}, and job {to.job!r} has no {to.side[:-1]} {to.name!r}", value.place,
@@ -325,8 +345,9 @@ class _Scope:
                             fix="an output is bound to an output of the pipeline: ${{parent.outputs.NAME}}")
             return
         if to.name not in self.pipeline.outputs:
-            self.report.add("unknown-output", f"{where} is bound to {to}, and the pipeline has no output {to.name!r}",
-                            output.place, fix=did_you_mean(to.name, self.pipeline.outputs))
+            if "outputs" not in self.pipeline.untold:
+                self.report.add("unknown-output", f"{where} is bound to {to}, and the pipeline has no output {to.name!r}",
+                                output.place, fix=did_you_mean(to.name, self.pipeline.outputs))
             return
         if to.name in self.bound_outputs:
             self.report.add("output-bound-twice", f"{where} is bound to {to}, as is {self.bound_outputs[to.name]}",

@@ -11,6 +11,7 @@ from mlops_lib.binding import (
     PipelinePort,
     command_references,
     has_expression,
+    meant,
     parse,
     parse_expression,
     render,
@@ -61,6 +62,28 @@ def test_every_spelling_of_a_binding_is_understood(text: str, port: object) -> N
 def test_what_is_no_binding_is_refused_with_the_reason(text: str, why: str) -> None:
     with pytest.raises(BindingError, match=why):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "binding"),
+    [
+        ("${parent.inputs.x}", "${{parent.inputs.x}}"),
+        ("{{ parent.inputs.x }}", "${{parent.inputs.x}}"),
+        ("parent.jobs.a.outputs.b", "${{parent.jobs.a.outputs.b}}"),
+        ("$[[parent.inputs.x]]", "${{parent.inputs.x}}"),
+        ("${{parent.inputs.x}", "${{parent.inputs.x}}"),
+        ("${{inputs.x}}", "${{parent.inputs.x}}"),
+        ("${{jobs.a.outputs.b}}", "${{parent.jobs.a.outputs.b}}"),
+        ("${{parent.a.outputs.b}}", "${{parent.jobs.a.outputs.b}}"),
+        ("x-${{parent.inputs.x}}", None),
+        ("${{parent.jobs.a}}", None),
+        ("inputs.x", None),
+        ("parent.py", None),
+        ("", None),
+    ],
+)
+def test_what_is_nearly_a_binding_says_which(text: str, binding: str | None) -> None:
+    assert meant(text) == binding
 
 
 @given(

@@ -64,7 +64,7 @@ def test_a_pipeline_that_is_right_has_no_finding() -> None:
         (
             "",
             "  a:\n    component: *c\n    inputs: {data: {path: x}, dta: 1}\n",
-            ("unknown-input", 4, 36),
+            ("unknown-input", 4, 31),
             "did you mean 'data'?",
         ),
         ("", "  a:\n    component: *c\n", ("missing-input", 2, 3), "does not give the input 'data'"),
@@ -128,7 +128,7 @@ def test_a_pipeline_that_is_right_has_no_finding() -> None:
         (
             "",
             "  a:\n    component: *c\n    inputs: {data: x}\n    outputs: {ot: }\n",
-            ("unknown-output", 5, 19),
+            ("unknown-output", 5, 15),
             "did you mean 'out'?",
         ),
         (
@@ -195,7 +195,32 @@ def test_an_output_that_a_job_invents_is_told_where_it_is_invented_only() -> Non
             "  a: {component: *c, inputs: {data: x}, outputs: {extra: }}\n"
             "  b: {component: *c, inputs: {data: '${{parent.jobs.a.outputs.extra}}'}}\n",
         )
-    ) == [("unknown-output", 2, 58)]
+    ) == [("unknown-output", 2, 51)]
+
+
+@pytest.mark.parametrize(
+    ("rest", "jobs"),
+    [
+        ("inputs: [raw]\n", "  a: {component: *c, inputs: {data: '${{parent.inputs.raw}}'}}\n"),
+        ("inptus: {raw: x}\n", "  a: {component: *c, inputs: {data: '${{parent.inputs.raw}}'}}\n"),
+        ("output: {o: }\n", "  a: {component: *c, inputs: {data: x}, outputs: {out: '${{parent.outputs.o}}'}}\n"),
+        ("", "  a: {component: *c, Inputs: {data: x}}\n"),
+        (
+            "",
+            "  a: {component: {command: x, environment: azureml:e@latest, inptus: {data: {type: uri_folder}}}, inputs: {data: x}}\n",
+        ),
+    ],
+)
+def test_what_a_misspelt_or_misshapen_section_was_to_hold_is_not_missed_at_each_use(rest: str, jobs: str) -> None:
+    assert pipeline(rest, jobs) == []  # the section itself is told by the shape of the file
+
+
+def test_a_sweep_must_give_what_its_trial_requires_by_value_or_by_search() -> None:
+    sweep = "  s: {type: sweep, trial: *c, inputs: %s, search_space: %s}\n"
+    assert told(pipeline("", sweep % ("{}", "{rate: {type: uniform}}"))) == [("missing-input", 2, 3)]
+    assert pipeline("", sweep % ("{data: x}", "{}")) == []
+    assert pipeline("", sweep % ("{}", "{data: {type: choice}}")) == []
+    assert pipeline("", sweep % ("{}", "{any: {type: choice, values: [{data: {type: choice}}]}}")) == []
 
 
 # --- cycles ----------------------------------------------------------------------------------------------------------
@@ -210,18 +235,20 @@ def job(name: str, *waits: str) -> str:
 @pytest.mark.parametrize(
     ("jobs", "walk"),
     [
-        ([job("a", "a")], "a -> a"),
-        ([job("a", "b"), job("b", "a")], "a -> b -> a"),
+        ([job("a", "a")], "job 'a' waits for itself"),
+        ([job("a", "b"), job("b", "a")], "the jobs wait for each other: a -> b -> a"),
         (
             [job("train", "prep", "score"), job("prep"), job("score", "evaluate"), job("evaluate", "train")],
-            "train -> score -> evaluate -> train",
+            "the jobs wait for each other: train -> score -> evaluate -> train",
         ),
-        ([job("start", "a"), job("a", "b"), job("b", "c"), job("c", "b")], "b -> c -> b"),
+        ([job("start", "a"), job("a", "b"), job("b", "c"), job("c", "b")], "the jobs wait for each other: b -> c -> b"),
     ],
 )
 def test_a_cycle_is_told_as_a_walk(jobs: list[str], walk: str) -> None:
     [finding] = pipeline("", "".join(jobs))
-    assert (finding.code, finding.what) == ("cycle", f"the jobs wait for each other: {walk}")
+    assert (finding.code, finding.what) == ("cycle", walk)
+    first = "".join(jobs).splitlines()[finding.place.line - LINES - 2]
+    assert first[finding.place.column - 1 :].startswith("'${{parent.jobs.")
 
 
 def test_jobs_that_take_each_others_inputs_wait_for_each_other_too() -> None:

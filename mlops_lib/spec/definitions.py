@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..document import Table
+from ..document import Items, Table, Value
 from ..errors import Place
 from . import reading
 from .assets import NOTHING, Environment
@@ -16,6 +16,11 @@ from .shapes import Report
 
 def _empty() -> Any:
     return field(default_factory=dict)
+
+
+def _untold() -> Any:
+    """Of ``inputs`` and ``outputs``, those that could not be read: reported, and so nothing is known to be absent there."""
+    return field(default=frozenset(), compare=False, repr=False)
 
 
 def _unseen(default: Any = NOWHERE) -> Any:
@@ -49,6 +54,7 @@ class CommandComponent:
     is_deterministic: bool = True
     additional_includes: tuple[str, ...] = ()
     rest: Mapping[str, Any] = _empty()
+    untold: frozenset[str] = _untold()
     folder: str = field(default="", compare=False)
     file: str = field(default="", compare=False)
     place: Place = _unseen()
@@ -89,6 +95,7 @@ class PipelineComponent:
     outputs: Mapping[str, Output] = _empty()
     is_deterministic: bool = True
     rest: Mapping[str, Any] = _empty()
+    untold: frozenset[str] = _untold()
     folder: str = field(default="", compare=False)
     file: str = field(default="", compare=False)
     place: Place = _unseen()
@@ -135,6 +142,7 @@ class OtherComponent:
     outputs: Mapping[str, Output] = _empty()
     is_deterministic: bool = True
     rest: Mapping[str, Any] = _empty()
+    untold: frozenset[str] = _untold()
     folder: str = field(default="", compare=False)
     file: str = field(default="", compare=False)
     document: Table = field(default=NOTHING, compare=False, repr=False)
@@ -188,6 +196,7 @@ class Job:
     inline: bool = False
     searched: frozenset[str] = frozenset()
     refused: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    untold: frozenset[str] = _untold()
     rest: Mapping[str, Any] = _empty()
     document: Table = field(default=NOTHING, compare=False, repr=False)
     place: Place = _unseen()
@@ -215,7 +224,7 @@ class Job:
             known.discard("limits")  # a sweep's limits are more than a timeout
         given_component = value.get("trial" if type_ == "sweep" else "component")
         inline = _CARRIED_BY.get(type_) in value.entries
-        searched = frozenset(reading.entries(value, "search_space")) if type_ == "sweep" else frozenset()
+        searched = _searched(value.get("search_space")) if type_ == "sweep" else frozenset()
         if inline and type_ == "command":
             known |= _COMMAND_ONLY
             component = _inline_component(value, report, folder, inputs, outputs)
@@ -244,7 +253,8 @@ class Job:
             environment_variables={} if inline or "environment" not in known
             else reading.text_map(value, "environment_variables"),
             timeout=reading.whole(limits, "timeout") if limits else None, inline=inline, searched=searched,
-            refused=frozenset(refused), rest=reading.rest(value, known), document=value, place=place, places=_places(value),
+            refused=frozenset(refused), untold=reading.untold(value), rest=reading.rest(value, known), document=value,
+            place=place, places=_places(value),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -321,6 +331,7 @@ class PipelineJob:
     settings: Settings = field(default_factory=Settings)
     component: str | None = None
     rest: Mapping[str, Any] = _empty()
+    untold: frozenset[str] = _untold()
     folder: str = field(default="", compare=False)
     place: Place = _unseen()
     places: Mapping[str, Place] = _unseen({})
@@ -365,6 +376,7 @@ class SingleJob:
     tags: Mapping[str, str] = _empty()
     inputs: Mapping[str, InputValue] = _empty()
     outputs: Mapping[str, JobOutput] = _empty()
+    untold: frozenset[str] = _untold()
     folder: str = field(default="", compare=False)
     place: Place = _unseen()
     places: Mapping[str, Place] = _unseen({})
@@ -435,7 +447,7 @@ def _component_fields(value: Table, folder: str) -> dict[str, Any]:
         "outputs": {key: replace(Output.from_document(port), place=outputs.places[key])
                     for key, port in outputs.entries.items()} if outputs else {},
         "is_deterministic": True if deterministic is None else deterministic,
-        "folder": folder, "place": value.place, "places": _places(value),
+        "untold": reading.untold(value), "folder": folder, "place": value.place, "places": _places(value),
     }
 
 
@@ -481,6 +493,18 @@ def _read_jobs(value: Table, report: Report, folder: str) -> dict[str, Job]:
             for name, node in jobs.entries.items() if isinstance(node, Table)}
 
 
+def _searched(space: Value | None) -> frozenset[str]:
+    """The parameters of a search space; a choice may hold spaces of further ones."""
+    if not isinstance(space, Table):
+        return frozenset()
+    found = set(space.entries)
+    for entry in space.entries.values():
+        values = entry.get("values") if isinstance(entry, Table) else None
+        for item in values.items if isinstance(values, Items) else ():
+            found |= _searched(item)
+    return frozenset(found)
+
+
 def _without(value: Table, keys: set[str]) -> Table:
     return Table({key: item for key, item in value.entries.items() if key not in keys}, value.places, value.place)
 
@@ -497,6 +521,7 @@ def _job_fields(value: Table, report: Report) -> dict[str, Any]:
         "tags": reading.text_map(value, "tags"), "inputs": inputs,
         "outputs": {key: JobOutput.from_document(given, report, f"output {key!r}")
                     for key, given in reading.entries(value, "outputs").items()},
+        "untold": reading.untold(value),
     }
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..binding import BindingError, JobPort, PipelinePort, has_expression, substitute
+from ..binding import BindingError, JobPort, PipelinePort, has_expression, meant, substitute
 from ..binding import parse as parse_binding
 from ..document import Scalar, Table, Value
-from ..errors import Place, nearest
+from ..errors import Place, Suggestion, nearest
 from . import reading
 from .kinds import DATA_TYPES, LITERAL_TYPES
 from .reading import as_number
@@ -178,6 +178,8 @@ def read_input_value(value: Value, report: Report, where: str) -> InputValue | N
         if isinstance(value.value, str) and has_expression(value.value):
             bound = _bound(value, report, where)
             return Bound(to=bound, place=value.place) if bound else None
+        if _nearly_bound(value, report, where):
+            return None
         if value.value is None:
             report.add("missing-value", f"{where} has no value", value.place, fix="give one, or remove the key")
             return None
@@ -194,6 +196,8 @@ def read_input_value(value: Value, report: Report, where: str) -> InputValue | N
     if has_expression(path.text):
         bound = _bound(path, report, where)
         return Bound(to=bound, mode=mode, type=type_, place=path.place) if bound else None
+    if _nearly_bound(path, report, where):
+        return None
     return Data(path=path.text, type=type_, mode=mode, rest=reading.rest(value, ("type", "path", "mode")), place=path.place)
 
 
@@ -201,9 +205,20 @@ def _bound(value: Scalar, report: Report, where: str) -> PipelinePort | JobPort 
     try:
         return parse_binding(value.text)
     except BindingError as error:
+        instead = meant(value.text)
         report.add("bad-binding", f"{where} is {value.text!r}", value.place, why=str(error),
-                   fix="bind the whole value: ${{parent.inputs.NAME}} or ${{parent.jobs.JOB.outputs.NAME}}")
+                   fix=Suggestion(value.text.strip(), instead, certain=True) if instead else
+                   "bind the whole value: ${{parent.inputs.NAME}} or ${{parent.jobs.JOB.outputs.NAME}}")
         return None
+
+
+def _nearly_bound(value: Scalar, report: Report, where: str) -> bool:
+    """Whether a text without ``${{`` was meant to be a binding all the same; reported."""
+    instead = meant(value.value) if isinstance(value.value, str) and "parent." in value.value else None
+    if instead is not None:
+        report.add("bad-binding", f"{where} is the text {value.text!r}", value.place,
+                   why="a binding stands between '${{' and '}}'", fix=Suggestion(value.text.strip(), instead, certain=True))
+    return instead is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

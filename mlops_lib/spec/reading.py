@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -58,6 +59,32 @@ def entries(table: Table, key: str) -> Mapping[str, Value]:
     """The mapping under *key*, empty when there is none."""
     value = table.get(key)
     return value.entries if isinstance(value, Table) else {}
+
+
+def untold(table: Table) -> frozenset[str]:
+    """Which of ``inputs`` and ``outputs`` are there and cannot be read: misspelt, or no mapping.
+
+    That was reported; what they were meant to hold must not be told again as missing wherever it is used.
+    """
+    return frozenset(side for side in ("inputs", "outputs") if _unreadable(table, side))
+
+
+def _unreadable(table: Table, side: str) -> bool:
+    value = table.get(side)
+    if value is None:
+        return misspelt(side, table.entries)
+    return isinstance(value, Items) or (isinstance(value, Scalar) and value.value is not None)
+
+
+def misspelt(word: str, keys: Iterable[str]) -> bool:
+    """Whether one of *keys* is *word* but for a letter or two. Every file is asked this: it must cost little."""
+    letters = Counter(word)
+    for key in keys:
+        if abs(len(key) - len(word)) <= 2 and key != word:
+            found = Counter(key.lower())
+            if (letters - found).total() + (found - letters).total() <= 2:
+                return True
+    return False
 
 
 def subtable(table: Table, key: str) -> Table | None:

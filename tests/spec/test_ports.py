@@ -153,6 +153,8 @@ def test_only_finite_numbers_are_numbers(value: object, number: float | None) ->
         ("pre-${{parent.inputs.x}}", "bad-binding", "whole value"),
         ("${{inputs.x}}", "bad-binding", "parent.inputs.x"),
         ("${{parent.inputs.x", "bad-binding", "not closed"),
+        ("${parent.inputs.x}", "bad-binding", "stands between '${{' and '}}'"),
+        ("{path: '{{parent.inputs.x}}', type: uri_file}", "bad-binding", "stands between"),
         ("{path: 'a/${{parent.inputs.x}}'}", "bad-binding", "whole value"),
         ("", "missing-value", ""),
         ("{value: }", "missing-value", ""),
