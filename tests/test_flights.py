@@ -18,6 +18,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PIPELINES = sorted((ROOT / "pipelines").glob("*.yml"))
+SCHEDULES = sorted((ROOT / "schedules").glob("*.yml"))
 COMPONENTS = sorted((ROOT / "components").glob("*/component.yml"))
 
 
@@ -29,7 +30,7 @@ def mlops(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the example in which the pipeline has run once."""
     folder = tmp_path_factory.mktemp("flights example")  # with a blank, like many a home folder
-    for name in ("components", "data", "environments", "pipelines"):
+    for name in ("components", "data", "environments", "pipelines", "schedules"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "mlops.yml", folder)
     done = mlops("run", "flights", "--json", folder=folder)
@@ -125,16 +126,17 @@ def test_the_shipped_pipelines_are_what_the_components_give(path: Path) -> None:
     assert mlops("export", path.stem, folder=ROOT).stdout == path.read_text(encoding="utf-8")
 
 
-def test_azure_ai_ml_accepts_every_pipeline_component_and_environment() -> None:
+def test_azure_ai_ml_accepts_every_pipeline_component_environment_and_schedule() -> None:
     code = textwrap.dedent("""
         import json, sys, warnings
         warnings.filterwarnings("ignore")
         from azure.ai.ml import load_component, load_environment, load_job
+        from azure.ai.ml.entities._load_functions import load_schedule
         loaders = {"pipelines": load_job, "components": load_component}
         wrong = {}
         for path in sys.argv[1:]:
-            if "environments" in path:
-                load_environment(path)
+            if "/environments/" in path or "/schedules/" in path:
+                (load_environment if "/environments/" in path else load_schedule)(path)
                 continue
             loaded = next(load for name, load in loaders.items() if f"/{name}/" in path)(path)
             result = loaded._validate()
@@ -142,7 +144,7 @@ def test_azure_ai_ml_accepts_every_pipeline_component_and_environment() -> None:
                 wrong[path] = result.error_messages
         print(json.dumps(wrong))
     """)
-    files = [*PIPELINES, *COMPONENTS, ROOT / "environments" / "flights" / "environment.yml"]
+    files = [*PIPELINES, *COMPONENTS, *SCHEDULES, ROOT / "environments" / "flights" / "environment.yml"]
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, *map(str, files)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {}
