@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..document import Items, Scalar, Table, Value
 from ..errors import Finding, Place, Severity, did_you_mean, listing, nearest
@@ -36,6 +35,10 @@ class Shape(Protocol):
         """Report what is wrong with *value*, which stands at *where* (``jobs.prep.inputs``)."""
 
 
+# Named tuples, not frozen dataclasses: every start of the compiler makes these classes, and a dataclass takes eight times
+# as long to make.
+
+
 def kind_of(value: Value) -> str:
     """What *value* is, for a message."""
     if isinstance(value, Table):
@@ -61,8 +64,7 @@ def _is_expression(value: Scalar) -> bool:
     return isinstance(value.value, str) and "${{" in value.value
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """A string; *pattern* must match all of it. ``version: 1`` is a string to Azure ML, ``description: 1`` is not."""
 
     pattern: str = ""
@@ -88,8 +90,7 @@ class Text:
             report.add("bad-name", f"{where} is {value.value!r}", value.place, why=self.hint)
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A number, or an integer when *whole*."""
 
     whole: bool = False
@@ -112,7 +113,6 @@ class Number:
             report.add("out-of-range", f"{where} is {value.text}", value.place, why=f"it is at least {self.minimum:g}")
 
 
-@dataclass(frozen=True, slots=True)
 class Flag:
     """A boolean."""
 
@@ -125,8 +125,7 @@ class Flag:
             _wrong(self, value, report, where)
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(NamedTuple):
     """One of a fixed set of words."""
 
     words: tuple[str, ...]
@@ -152,7 +151,6 @@ def _snake(word: str) -> str:
     return re.sub(r"(?<=[a-z\d])(?=[A-Z])", "_", word).lower()
 
 
-@dataclass(frozen=True, slots=True)
 class Anything:
     """No rule: Azure ML hands it on as it is."""
 
@@ -164,7 +162,6 @@ class Anything:
         return
 
 
-@dataclass(frozen=True, slots=True)
 class Plain:
     """Any one value: a string, a number, a boolean."""
 
@@ -177,8 +174,7 @@ class Plain:
             _wrong(self, value, report, where)
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(NamedTuple):
     """A list of *item*."""
 
     item: Shape
@@ -195,8 +191,7 @@ class ListOf:
             self.item.check(item, report, f"{where}[{index}]")
 
 
-@dataclass(frozen=True, slots=True)
-class MapOf:
+class MapOf(NamedTuple):
     """A mapping with keys of the user's choice; *empty* when a bare ``inputs:`` counts as none, which Azure ML refuses."""
 
     item: Shape
@@ -222,8 +217,7 @@ class MapOf:
             self.item.check(item, report, f"{where}.{key}")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A mapping with known keys.
 
     *open* lets unknown keys pass, as the SDK does there; *elsewhere* tells of a key that belongs to another kind.
@@ -233,7 +227,7 @@ class Record:
     fields: Mapping[str, Shape]
     required: tuple[str, ...] = ()
     open: bool = False
-    elsewhere: Callable[[str], str] = field(default=lambda key: "", compare=False)
+    elsewhere: Callable[[str], str] = lambda key: ""
 
     @property
     def noun(self) -> str:
@@ -250,17 +244,15 @@ class Record:
                 shape.check(item, report, f"{where}.{key}" if where else key)
             elif not self.open:
                 unknown.append(key)
-                why = self.elsewhere(key)  # then a list of this kind's own keys would not help
-                report.add("unknown-key", f"{self.name} has no key {key!r}", value.places[key], why=why,
-                           fix=nearest(key, self.fields) or "remove it" if why else did_you_mean(key, self.fields))
+                report.add("unknown-key", f"{self.name} has no key {key!r}", value.places[key],
+                           why=self.elsewhere(key), fix=did_you_mean(key, self.fields))
         for key in self.required:
             # One that is misspelt was told just now.
             if key not in value.entries and not any(nearest(word, (key,)) for word in unknown):
                 report.add("missing-key", f"{self.name} lacks {key!r}", value.place, fix=f"add '{key}: …'")
 
 
-@dataclass(frozen=True, slots=True)
-class ByForm:
+class ByForm(NamedTuple):
     """One shape for a scalar, another for a mapping, another for a list; what is absent is wrong."""
 
     scalar: Shape | None = None
@@ -279,8 +271,7 @@ class ByForm:
             form.check(value, report, where)
 
 
-@dataclass(frozen=True, slots=True)
-class ByType:
+class ByType(NamedTuple):
     """A mapping whose key *key* chooses its shape; *default* names the one, *absent* is the one when the key is absent."""
 
     noun_: str
@@ -324,8 +315,7 @@ class ByType:
             shape.check(value, report, where)
 
 
-@dataclass(frozen=True, slots=True)
-class Either:
+class Either(NamedTuple):
     """One of several mappings without a key that tells them apart: the one that a value comes nearest to judges it."""
 
     shapes: tuple[Record, ...]
@@ -344,8 +334,7 @@ class Either:
         report.findings += min(attempts, key=lambda attempt: len(attempt.findings)).findings
 
 
-@dataclass(frozen=True, slots=True)
-class Deferred:
+class Deferred(NamedTuple):
     """A shape of another module, which is imported when a value of it is met: most projects have none."""
 
     module: str
