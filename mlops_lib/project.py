@@ -191,12 +191,9 @@ class Project:
             if not isinstance(job, PipelineJob | SingleJob):
                 raise InputError(f"{catalogue.display(path)} is not a pipeline")
             return document.unparse(job.to_dict())
-        return self._rendering(path.stem if path else name, catalogue, target)
-
-    def _rendering(self, name: str, catalogue: Catalogue, folder: Path) -> str:
-        """What the components give for a name, as a file for *folder*."""
-        job = self._assembled(name, catalogue, folder=folder)
-        return document.unparse(job.to_dict(), header=RENDERED.format(name=name))
+        stem = path.stem if path else name
+        job = self._assembled(stem, catalogue, folder=target)
+        return document.unparse(job.to_dict(), header=RENDERED.format(name=stem))
 
     def write_pipeline(self, name: str, text: str) -> str:
         """Write an exported pipeline to ``pipelines/``, whole or not at all; its path, for messages.
@@ -277,13 +274,15 @@ class Project:
         except InputError as error:
             return [Finding(code="assembly", what=error.what, place=error.place or Place(self.settings.file), why=error.why,
                             fix=error.fix)]
+        folder = self.root / "pipelines"
         for file in files:
-            if file.parent == self.root / "pipelines" and _rendered(file):
+            if file.parent == folder and _rendered(file):
                 try:
-                    fresh = self._rendering(file.stem, catalogue, file.parent)
+                    job = self._assembled(file.stem, catalogue, folder=folder)
                 except InputError:
                     continue
-                if fresh != file.read_text(encoding="utf-8"):
+                if not document.is_written(file.read_text(encoding="utf-8"), job.to_dict(),
+                                           header=RENDERED.format(name=file.stem)):
                     found.append(Finding(
                         code="stale-export", what="the file differs from what its components give",
                         place=Place(catalogue.display(file), 1, 1), severity=Severity.WARNING,
@@ -414,15 +413,20 @@ def _rendered(path: Path) -> bool:
 
 def _is_known(file: Path, catalogue: Catalogue) -> bool:
     """Whether a file that nobody named is ours to check: Azure ML's kinds, and what is too broken to tell."""
-    top = file.relative_to(catalogue.root).parts[0] if file.is_relative_to(catalogue.root) else ""
     try:
         value = catalogue.content(file)
     except CompileError:
-        ours = top in ("components", "pipelines", "environments")
+        ours = _top(file, catalogue) in ("components", "pipelines", "environments")
         return ours or b"azuremlschemas" in read_bytes(file, str(file))[:1000]
     if not isinstance(value, document.Table):
         return file.parent == catalogue.root / "pipelines"  # it has a name that ``mlops run`` takes
-    return kind_of_document(value) is not None or (top == "components" and file.stem == "component")
+    return kind_of_document(value) is not None or (
+        file.stem == "component" and _top(file, catalogue) == "components")
+
+
+def _top(file: Path, catalogue: Catalogue) -> str:
+    """The project's folder that a file stands in."""
+    return file.relative_to(catalogue.root).parts[0] if file.is_relative_to(catalogue.root) else ""
 
 
 def _identifier(name: str) -> str:

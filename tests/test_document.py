@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mlops_lib.document import LIMIT_BYTES, LIMIT_DEPTH, Items, Scalar, Table, parse, plain, unparse, walk
+from mlops_lib.document import LIMIT_BYTES, LIMIT_DEPTH, Items, Scalar, Table, is_written, parse, plain, unparse, walk
 from mlops_lib.errors import CompileError, Finding, Place
 
 
@@ -414,3 +414,13 @@ def test_repeated_parts_are_written_twice_not_shared() -> None:
 
 def test_a_header_stands_first() -> None:
     assert unparse({"a": 1}, header="# hello\n") == "# hello\na: 1\n"
+
+
+@given(DATA)
+def test_what_was_written_is_known_again(data: Any) -> None:
+    assert is_written(unparse(data, header="# hello\n"), data, header="# hello\n")
+
+
+@pytest.mark.parametrize("text", ["a: one\n", "a: one\nb: 2 # a note\n", "b: 2\na: one\n", "a: one\nb: '2'\n", "a: 'one'\nb: 2\n"])
+def test_what_was_changed_by_hand_is_not_what_was_written(text: str) -> None:
+    assert not is_written(text, {"a": "one", "b": 2})
