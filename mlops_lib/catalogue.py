@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from . import document
 from .binding import PipelinePort
@@ -47,13 +46,13 @@ if TYPE_CHECKING:
 
 PROJECT_FILE = "mlops.yml"
 _YAML = (".yml", ".yaml")
+_USUAL_BYTES = 1 << 16
 _MARKS = frozenset({"pyvenv.cfg", PROJECT_FILE})
 _LEFT_OUT = frozenset({"node_modules", "__pycache__", "venv", "build", "dist", "site-packages"})
 _ASSET = re.compile(r"azureml:(?P<name>[^:@/]+)(?:@(?P<label>[^:@/]+)|:(?P<version>[^:@/]+))?")
 
 
-@dataclass(frozen=True, slots=True)
-class AssetName:
+class AssetName(NamedTuple):
     """``azureml:name:version`` or ``azureml:name@label``; exactly one of version and label is set."""
 
     name: str
@@ -88,10 +87,11 @@ class Catalogue:
 
     def __init__(self, root: Path, *, near: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> None:
         self.root = root
-        self._near = near or Path.cwd()
+        self._bases = [os.path.join(base, "") for base in (near or Path.cwd(), root)]
         self._specs: dict[Path, Spec | None] = {}
         self._linked: dict[Path, Component | None] = {}
         self._parsed: dict[Path, document.Value | CompileError] = {}
+        self._yaml: dict[str, Sequence[Path]] = {}
         self._foreign: set[Path] = set()
         self._by_name: dict[str, dict[str, Path]] = {}
         self.report = Report()
@@ -101,12 +101,11 @@ class Catalogue:
 
     def display(self, path: Path) -> str:
         """How messages name a file."""
-        for base in (self._near, self.root):
-            try:
-                return str(path.relative_to(base))
-            except ValueError:
-                continue
-        return str(path)
+        text = str(path)
+        for base in self._bases:
+            if text.startswith(base):
+                return text[len(base):]
+        return text
 
     def content(self, path: Path) -> document.Value:
         """A file's content, read and parsed once.
@@ -131,7 +130,8 @@ class Catalogue:
         Raises:
             InputError: the file cannot be read.
         """
-        path = Path(os.path.abspath(path))
+        if path not in self._specs:
+            path = Path(os.path.abspath(path))
         if path not in self._specs:
             self._specs[path] = None
             try:
@@ -169,17 +169,33 @@ class Catalogue:
             self.report.add("unknown-kind", "the file is none that Azure ML knows", value.place,
                             why="neither $schema nor its keys tell what it is", fix="add a $schema line")
 
-    def project_files(self, below: Path | None = None) -> Iterator[Path]:
+    def project_files(self, below: Path | None = None) -> Sequence[Path]:
         """Every YAML file below a folder, sorted; hidden and built ones are left out, and so are other projects in it."""
-        start = str(below or self.root)
-        for folder, folders, files in os.walk(start):
-            if folder != start and not _MARKS.isdisjoint(files):
-                folders[:] = []  # another project, or a virtual environment
-                continue
-            folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _LEFT_OUT)
-            for name in sorted(files):
-                if (name.endswith(_YAML) and not name.startswith(".")) or name == "MLTable":
-                    yield Path(folder, name)
+        return self._yaml_below(str(below or self.root), asked_for=True)
+
+    def _yaml_below(self, folder: str, *, asked_for: bool) -> Sequence[Path]:
+        if folder in self._yaml:
+            return self._yaml[folder]
+        try:
+            with os.scandir(folder) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+        except OSError:
+            return ()
+        files, folders = [], []
+        for entry in entries:
+            name = entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if not name.startswith(".") and name not in _LEFT_OUT:
+                    folders.append(entry.path)
+            elif name in _MARKS and not asked_for:
+                return ()  # another project, or a virtual environment
+            elif ((name.endswith(_YAML) and not name.startswith(".")) or name == "MLTable") and not (
+                    entry.is_symlink() and os.path.isdir(entry.path)):
+                files.append(Path(entry.path))
+        for inner in folders:
+            files += self._yaml_below(inner, asked_for=False)
+        self._yaml[folder] = files
+        return files
 
     def names(self, kind: str) -> Mapping[str, Path]:
         """The components or environments of the project by name: ``components/`` and ``environments/``."""
@@ -262,7 +278,7 @@ class Catalogue:
 
     def component(self, path: Path) -> Component | None:
         """The linked, checked component in a file; None when it is none (reported)."""
-        return self._component(Path(os.path.abspath(path)), (), None)
+        return self._component(path if path in self._linked else Path(os.path.abspath(path)), (), None)
 
     def find_component(self, name: str) -> Component:
         """A component of the project by name.
@@ -415,12 +431,13 @@ class Catalogue:
             self.report.add("cycle", f"a pipeline component contains itself: {walk}", place or Place(self.display(path)))
             return None
         if path not in self._linked:
-            if path.is_dir():
+            known = path in self._parsed  # and so a file
+            if not known and path.is_dir():
                 self.report.add("wrong-component", f"{self.display(path)} is a folder", place or Place(self.display(path)),
                                 why="a job names its component's file", fix="name the YAML file in it")
                 self._linked[path] = None
                 return None
-            if not path.is_file():
+            if not known and not path.is_file():
                 self.report.add("missing-file", f"the component file {self.display(path)!r} does not exist",
                                 place or Place(self.display(path)), fix=nearby(path))
                 self._linked[path] = None
@@ -627,8 +644,10 @@ def read_bytes(path: Path, name: str) -> bytes:
         CompileError: it is too large.
     """
     try:
-        with path.open("rb") as file:
-            return file.read(document.LIMIT_BYTES + 1)
+        with open(path, "rb") as file:
+            data = file.read(_USUAL_BYTES)
+            # Room for the largest is asked for when it is needed: to get and return it takes longer than to read.
+            return data if len(data) < _USUAL_BYTES else data + file.read(document.LIMIT_BYTES + 1 - _USUAL_BYTES)
     except FileNotFoundError:
         raise InputError(f"the file {name!r} does not exist", fix=nearby(path)) from None
     except OSError as error:

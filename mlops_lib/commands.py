@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _PORT = re.compile(r"\$\{\{\s*(inputs|outputs|search_space)\.([\w.-]+)\s*\}\}")
 _EXPRESSION = re.compile(r"\$\{\{([^$}]*(?:(?:\$(?!\{\{)|\}(?!\}))[^$}]*)*)\}\}")
 _PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?(?:\.exe)?")
 _SCRIPT = re.compile(r"[\w./-]+\.py")
 _REDIRECTION = re.compile(r"\d*[<>]{1,2}(?:&\d|&-|\|)?")
+# What means nothing to the shell, wherever it stands.
+_PLAIN = re.compile(r"[A-Za-z0-9_./:,=@%+-]+")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 # Programs that start a script named among their own arguments, what follows it being the script's.
 _LAUNCHERS = frozenset({"accelerate", "coverage", "deepspeed", "env", "exec", "horovodrun", "ipython", "mpirun", "nohup",
@@ -21,8 +23,7 @@ _LAUNCHERS = frozenset({"accelerate", "coverage", "deepspeed", "env", "exec", "h
 _WITH_VALUE = frozenset({"-W", "-X"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """One word of a command.
 
     Attributes:
@@ -42,13 +43,12 @@ class Word:
     whole: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """A Python script or module that a command starts, with what it is given."""
 
     script: str | None
     module: str | None
-    arguments: Sequence[Word] = field(default=())
+    arguments: Sequence[Word] = ()
     offset: int = 0
 
 
@@ -156,6 +156,10 @@ class _Reader:
     def _word(self) -> Word | None:
         start, parts, quoted, dynamic = self.at, [], False, False
         while self.at < len(self.text):
+            if plain := _PLAIN.match(self.text, self.at):
+                parts.append(plain[0])
+                self.at = plain.end()
+                continue
             character = self.text[self.at]
             if character in " \t\r\n;|&()<>":
                 break

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -364,19 +364,32 @@ def _inspect_size(entries: Sequence[FileEntry], report: Report, place: Place, li
 
 
 def _inspect_links(code: Path, report: Report, place: Place) -> None:
-    for folder, folders, files in os.walk(code):
-        for name in sorted([*folders, *files]):
-            path = os.path.join(folder, name)
-            if os.path.islink(path) and not os.path.exists(path):
-                report.add("dead-link", f"the link {os.path.relpath(path, code)!r} in the code leads nowhere", place,
-                           why=f"it names {os.readlink(path)!r}; it would be left out", fix="mend or remove the link",
-                           severity=Severity.WARNING)
+    for path in _dead_links(str(code)):
+        report.add("dead-link", f"the link {os.path.relpath(path, code)!r} in the code leads nowhere", place,
+                   why=f"it names {os.readlink(path)!r}; it would be left out", fix="mend or remove the link",
+                   severity=Severity.WARNING)
+
+
+def _dead_links(folder: str) -> Iterator[str]:
+    """The links below a folder that lead nowhere; no link is followed."""
+    try:
+        with os.scandir(folder) as listed:
+            entries = list(listed)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_symlink():
+            if not os.path.exists(entry.path):
+                yield entry.path
+        elif entry.is_dir():
+            yield from _dead_links(entry.path)
 
 
 def _inspect_ignores(code: Path, report: Report, place: Place) -> None:
     if not ((code / ".amlignore").is_file() and (code / ".gitignore").is_file()):
         return
-    kept = [name for name in ignored(code, ".gitignore") if name not in set(ignored(code, ".amlignore"))]
+    left_out = set(ignored(code, ".amlignore"))
+    kept = [name for name in ignored(code, ".gitignore") if name not in left_out]
     if kept:
         report.add("shadowed-ignore", f".amlignore replaces .gitignore, so {listing(kept, 3)} would be uploaded", place,
                    why="Azure ML reads one of the two, not both", fix="repeat in .amlignore what .gitignore leaves out",

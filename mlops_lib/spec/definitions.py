@@ -442,9 +442,9 @@ def _component_fields(value: Table, folder: str) -> dict[str, Any]:
         "name": reading.text(value, "name"), "version": reading.text(value, "version"),
         "display_name": reading.text(value, "display_name"), "description": reading.text(value, "description"),
         "tags": reading.text_map(value, "tags"),
-        "inputs": {key: replace(Input.from_document(port), place=inputs.places[key])
+        "inputs": {key: Input.from_document(port, inputs.places[key])
                    for key, port in inputs.entries.items()} if inputs else {},
-        "outputs": {key: replace(Output.from_document(port), place=outputs.places[key])
+        "outputs": {key: Output.from_document(port, outputs.places[key])
                     for key, port in outputs.entries.items()} if outputs else {},
         "is_deterministic": True if deterministic is None else deterministic,
         "untold": reading.untold(value), "folder": folder, "place": value.place, "places": _places(value),

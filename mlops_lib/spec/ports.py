@@ -58,10 +58,10 @@ class Input:
         return not self.optional and self.default is None
 
     @classmethod
-    def from_document(cls, value: Value) -> Input:
-        """An input of a component, as checked by its shape."""
+    def from_document(cls, value: Value, place: Place | None = None) -> Input:
+        """An input of a component, as checked by its shape; *place* is that of its name."""
         if not isinstance(value, Table):
-            return cls(type="unknown", place=value.place)
+            return cls(type="unknown", place=place or value.place)
         type_ = reading.text(value, "type") or "unknown"
         default = value.get("default")
         return cls(
@@ -75,7 +75,7 @@ class Input:
             mode=reading.text(value, "mode"),
             rest=reading.rest(value, _INPUT_MODELLED),
             written=default if isinstance(default, Scalar) else None,
-            place=value.place,
+            place=place or value.place,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,13 +108,13 @@ class Output:
     place: Place = _place()
 
     @classmethod
-    def from_document(cls, value: Value) -> Output:
-        """An output of a component, as checked by its shape."""
+    def from_document(cls, value: Value, place: Place | None = None) -> Output:
+        """An output of a component, as checked by its shape; *place* is that of its name."""
         if not isinstance(value, Table):
-            return cls(type="unknown", place=value.place)
+            return cls(type="unknown", place=place or value.place)
         return cls(type=reading.text(value, "type") or "unknown", description=reading.text(value, "description"),
                    mode=reading.text(value, "mode"), rest=reading.rest(value, ("type", "description", "mode")),
-                   place=value.place)
+                   place=place or value.place)
 
     def to_dict(self) -> dict[str, Any]:
         """The YAML of this port."""

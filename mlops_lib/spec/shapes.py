@@ -244,8 +244,9 @@ class Record(NamedTuple):
                 shape.check(item, report, f"{where}.{key}" if where else key)
             elif not self.open:
                 unknown.append(key)
-                report.add("unknown-key", f"{self.name} has no key {key!r}", value.places[key],
-                           why=self.elsewhere(key), fix=did_you_mean(key, self.fields))
+                why = self.elsewhere(key)  # then a list of this kind's own keys would not help
+                report.add("unknown-key", f"{self.name} has no key {key!r}", value.places[key], why=why,
+                           fix=nearest(key, self.fields) or "remove it" if why else did_you_mean(key, self.fields))
         for key in self.required:
             # One that is misspelt was told just now.
             if key not in value.entries and not any(nearest(word, (key,)) for word in unknown):

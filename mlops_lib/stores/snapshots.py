@@ -56,8 +56,9 @@ def ignored(folder: Path, rules: str) -> list[str]:
 def _kept(folder: Path) -> list[FileEntry]:
     """The files of a folder that the root's ignore file keeps; ``.amlignore`` replaces ``.gitignore``."""
     entries = files_of(folder, without=_LEFT_OUT, dead_links=True)
+    names = {entry.name for entry in entries}
     for name in (".amlignore", ".gitignore"):
-        if (folder / name).is_file():
+        if name in names:
             leaves_out = _matcher(folder, name)
             return [entry for entry in entries if not leaves_out(entry.name)]
     return entries
