@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from .graph import External, FromStep, Given, Step, Value
@@ -54,6 +54,8 @@ def fingerprint(step: Step, facts: Facts, made: Mapping[FromStep, str]) -> Finge
         "environment": facts.environment[step.name],
         "outputs": _digest({name: port.type for name, port in component.outputs.items()}),
     }
+    if step.distribution is not None:
+        parts["distribution"] = _digest(asdict(step.distribution))
     for name, text in step.environment_variables.items():
         parts[f"environment variable {name}"] = _digest(text)  # parts are stored, and a variable may be a secret
     for name, given in step.inputs.items():

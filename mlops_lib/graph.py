@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from .binding import JobPort, PipelinePort
 from .checks import upstream
+from .distribution import Distribution, read_distribution
 from .errors import InputError, Place
 from .spec import (
     Bound,
@@ -65,6 +66,8 @@ class Step:
         outputs: What the job says of each output of its component.
         environment_folder: The folder that a ``file:`` in *environment* starts from.
         waits: The steps whose outputs it reads, sorted.
+        distribution: How many processes run the command; None for one.
+        compute: What runs it on Azure ML: the job's own, or the nearest default around it.
     """
 
     name: str
@@ -76,6 +79,8 @@ class Step:
     environment_folder: str = field(compare=False)
     environment_variables: Mapping[str, str]
     waits: tuple[str, ...]
+    distribution: Distribution | None = None
+    compute: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,7 +117,8 @@ def build(pipeline: PipelineJob, *, name: str | None = None) -> Graph:
     builder = _Builder()
     given: dict[str, Given] = {key: _given(value, pipeline.folder) for key, value in pipeline.inputs.items()
                                if not isinstance(value, Bound)}
-    ends = builder.expand(pipeline, given, prefix="", environment_variables={})
+    ends = builder.expand(pipeline, given, prefix="", environment_variables={},
+                          compute=pipeline.settings.default_compute or pipeline.compute)
     outputs = {}
     for key, spec in pipeline.outputs.items():
         source = ends.get(key)
@@ -179,7 +185,7 @@ class _Builder:
         self.steps: dict[str, Step] = {}
 
     def expand(self, pipeline: PipelineJob | PipelineComponent, given: Mapping[str, Given], *, prefix: str,
-               environment_variables: Mapping[str, str]) -> dict[str, Given]:
+               environment_variables: Mapping[str, str], compute: str | None) -> dict[str, Given]:
         """Add the steps of one pipeline; what its outputs turn out to be."""
         ends: dict[str, Given] = {}
         made: dict[str, Mapping[str, Given]] = {}
@@ -187,7 +193,7 @@ class _Builder:
         for job in _in_file_order(pipeline):
             inputs = self._inputs(job, pipeline, given, made, taken)
             taken[job.name] = inputs
-            made[job.name] = self._job(job, inputs, prefix, environment_variables, pipeline.folder)
+            made[job.name] = self._job(job, inputs, prefix, environment_variables, pipeline.folder, compute)
             for name, output in job.outputs.items():
                 if isinstance(output.bound, PipelinePort):
                     ends[output.bound.name] = made[job.name][name]
@@ -197,7 +203,7 @@ class _Builder:
         return ends
 
     def _job(self, job: Job, inputs: Mapping[str, Given], prefix: str, variables: Mapping[str, str],
-             folder: str) -> Mapping[str, Given]:
+             folder: str, compute: str | None) -> Mapping[str, Given]:
         name = f"{prefix}{job.name}"
         variables = {**variables, **job.environment_variables}
         component = job.component
@@ -205,7 +211,8 @@ class _Builder:
             raise InputError(f"the component {job.reference!r} of job {name!r} is not on this machine", place=job.place,
                              why="it is in a registry, which only Azure ML can read", fix="name the component's file")
         if isinstance(component, PipelineComponent):
-            return self.expand(component, inputs, prefix=f"{name}.", environment_variables=variables)
+            return self.expand(component, inputs, prefix=f"{name}.", environment_variables=variables,
+                               compute=_default_compute(job) or compute)
         if not isinstance(component, CommandComponent) or job.type != "command":
             raise InputError(f"job {name!r} is of type {job.type!r}, which does not run on this machine", place=job.place,
                              why="command and pipeline jobs do", fix="submit the pipeline to Azure ML")
@@ -216,6 +223,8 @@ class _Builder:
             environment=job.environment or component.environment,
             environment_folder=folder if job.environment else component.folder,
             environment_variables={**component.environment_variables, **variables}, waits=tuple(waits),
+            distribution=read_distribution(job.rest.get("distribution") or component.rest.get("distribution")),
+            compute=job.compute or compute,
         )
         return {key: FromStep(name, key) for key in component.outputs}
 
@@ -250,6 +259,13 @@ class _Builder:
             return given[name]
         port = pipeline.inputs.get(name)
         return Value(port.default) if isinstance(port, Input) and port.default is not None else None
+
+
+def _default_compute(job: Job) -> str | None:
+    """What a job that is a pipeline gives to the jobs in it."""
+    settings = job.rest.get("settings")
+    given = settings.get("default_compute") if isinstance(settings, Mapping) else None
+    return given if isinstance(given, str) else job.compute
 
 
 def _in_file_order(pipeline: PipelineJob | PipelineComponent) -> list[Job]:

@@ -13,7 +13,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,6 +24,7 @@ from ..errors import CompileError, InputError, MlopsError, Severity, format_erro
 
 if TYPE_CHECKING:
     from ..engines import Event, Listener, Run
+    from ..engines.local.process import Invocation
     from ..project import Project
     from ..spec import PipelineJob
     from ..stores.records import AssetRecord, RunRecord
@@ -367,6 +368,7 @@ def _show_result(result: Run, copied: dict[str, str], project: Project, as_json:
                              "log": str(project.root / ".mlops" / step.log) if step.log else None}
                       for name, step in result.steps.items()},
             "errors": list(result.errors), "notices": list(result.notices),
+            "differs_on_azure": [dataclasses.asdict(difference) for difference in result.differences],
         })
     for error in result.errors:
         if not as_json:
@@ -376,6 +378,9 @@ def _show_result(result: Run, copied: dict[str, str], project: Project, as_json:
         return
     for notice in result.notices:
         _say(f"note: {notice}")
+    if result.differences:
+        whats = list(dict.fromkeys(difference.what for difference in result.differences))
+        _say(click.style(f"differs on Azure: {', '.join(whats)}; see: mlops runs show", dim=True))
     for name, output in result.outputs.items():
         asset = f"  ({output.asset})" if output.asset else ""
         click.echo(f"{name}: {copied.get(name, _short(output.path))}{asset}")
@@ -463,6 +468,7 @@ def show_run(context: click.Context, run: str, as_json: bool) -> None:
                        "peak_memory": step.peak_memory, "exit_code": step.exit_code, "command": step.command,
                        "log": str(store.folder / step.log) if step.log else None, "metrics": _finite(step.metrics),
                        "params": dict(step.params), "waits": list(step.waits)} for step in steps],
+            "differs_on_azure": [dataclasses.asdict(told) for told in store.records.differences(record.id)],
         })
         return
     click.echo(f"{record.id}: {record.pipeline}, {record.status.value}, started "
@@ -476,6 +482,8 @@ def show_run(context: click.Context, run: str, as_json: bool) -> None:
     for step in steps:
         for metric, value in step.metrics.items():
             click.echo(f"metric {step.name}: {metric} = {value:.6g}")
+    for difference in store.records.differences(record.id):
+        click.echo(f"differs on Azure: {difference}")
     if record.error:
         click.echo(record.error)
 
@@ -540,21 +548,25 @@ def _past_run(project: Project, run: str) -> RunRecord:
 @cli.command()
 @click.argument("run", shell_complete=_complete_run)
 @click.argument("job", shell_complete=_complete_step)
+@click.option("--shell", is_flag=True, help="Instead of running it, open a shell where it would run; nothing is kept.")
 @json_option
 @click.pass_context
-def step(context: click.Context, run: str, job: str, as_json: bool) -> None:
+def step(context: click.Context, run: str, job: str, shell: bool, as_json: bool) -> None:
     """Run JOB of the past run RUN once more: the code of now, the inputs of then.
 
     It always runs, alone, and prints its command. The past run stays as it is.
     """
+    if shell and as_json:
+        raise InputError("--shell is for people, --json for programs", fix="leave one of them out")
     project = _project(context)
     record = _past_run(project, run)
     # A run of a single step has no inputs of its own: they are those of the run that it was taken from.
     request = {**record.request, "step": job, "of": record.request.get("of", record.id)}
-    _run_again(context, project, request, as_json)
+    _run_again(context, project, request, as_json, shell=shell)
 
 
-def _run_again(context: click.Context, project: Project, request: dict[str, Any], as_json: bool) -> None:
+def _run_again(context: click.Context, project: Project, request: dict[str, Any], as_json: bool, *,
+               shell: bool = False) -> None:
     from ..engines import StepStarted
     from ..engines.local.again import plan_again
     from ..engines.local.engine import LocalEngine
@@ -568,6 +580,8 @@ def _run_again(context: click.Context, project: Project, request: dict[str, Any]
         plan, ground, differences = plan_again(graph, catalogue, store, store.records.run(request["of"]), request["step"])
         if differences:
             _say(f"note: not as in {request['of']}: {', '.join(differences)}")
+        if shell:
+            context.exit(LocalEngine(store, ground).hand_over(plan, _open_shell(request["step"])))
         tell = plain_progress(sys.stderr)  # on a terminal too: all that the step prints is wanted
 
         def listen(event: Event) -> None:
@@ -581,6 +595,17 @@ def _run_again(context: click.Context, project: Project, request: dict[str, Any]
     _show_result(result, {}, project, as_json)
     if not result.succeeded:
         context.exit(1)
+
+
+def _open_shell(job: str) -> Callable[[Invocation], int]:
+    def use(invocation: Invocation) -> int:
+        from ..engines.local.shell import COMMAND, open_shell
+
+        _say(f"$ {invocation.command}")
+        _say(f'a shell where this would run; eval "${COMMAND}" runs it, exit ends it, and nothing of it is kept')
+        return open_shell(invocation, f"({job}) \\W$ ")
+
+    return use
 
 
 # --- assets ----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..differs import Difference
 from ..errors import InputError, JobError, did_you_mean
 from ..plan import Plan
 from ..stores.records import Status, StepRecord
@@ -41,6 +42,7 @@ class Run:
     Attributes:
         metrics: Of the steps that logged any, by step name.
         errors: One text a failed step, with its log's last lines.
+        differences: What Azure ML would have done otherwise.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Run:
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
 
     @property
     def succeeded(self) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ..differs import Difference
 from ..errors import InputError, did_you_mean, nearest
 from ..plan import Stored, StoredOutput
 from .database import Database
@@ -127,6 +128,18 @@ class Records:
         if len(rows) > 1:
             raise InputError(f"{run!r} is the beginning of several runs", fix="give more of the name: mlops runs list")
         return self._run(rows[0])
+
+    def save_differences(self, run: str, differences: Sequence[Difference]) -> None:
+        """Remember what a run does not do as Azure ML would."""
+        if differences:
+            self.database.write("INSERT OR REPLACE INTO differences VALUES (?, ?)",
+                                (run, json.dumps([asdict(difference) for difference in differences])))
+
+    def differences(self, run: str) -> tuple[Difference, ...]:
+        """What a run did not do as Azure ML would."""
+        rows = self.database.rows("SELECT told FROM differences WHERE run = ?", [run])
+        told = json.loads(rows[0][0]) if rows else []
+        return tuple(Difference(**{**entry, "steps": tuple(entry["steps"])}) for entry in told)
 
     def runs(self, limit: int = 20, pipeline: str | None = None) -> list[RunRecord]:
         """The latest runs, newest first."""

@@ -34,7 +34,7 @@ from ...stores.store import Store
 from .. import Listener, Outputs, Run, RunOutput, RunStarted, StepFinished, StepPrinted, StepStarted
 from .facts import Ground
 from .logs import Follower
-from .process import FreshProcess, Launcher
+from .process import FreshProcess, Invocation, Launcher
 from .steps import Ended, Scene, Source, Started, StepAtWork, Task, reused
 from .tracking import Tracking
 from .workplace import clear, unquoted
@@ -71,26 +71,45 @@ class LocalEngine:
     def submit(self, plan: Plan, *, request: Mapping[str, Any], listener: Listener = lambda event: None) -> Run:
         """Run *plan* to its end; a failed step makes a failed Run, not an exception."""
         with ExitStack() as stack:
-            fresh = stack.enter_context(contextlib.closing(FreshProcess()))
-            with translated(self._store.folder):
-                run_id = self._reserve(plan.graph.name)
-                lock = self._store.records.lock_of(run_id)
-                stack.enter_context(exclusive(lock))
-                stack.callback(lock.unlink, missing_ok=True)
-                self._clear_dead_work()
-                work = self._store.folder / "work" / run_id
-                work.mkdir()
-                stack.callback(remove, work)
-                code = _snapshots(plan, self._ground, work)
-                place = stack.enter_context(unquoted(work))
-            experiment, mlflow_run = plan.graph.experiment or plan.graph.name, uuid.uuid4().hex
-            tracking = stack.enter_context(Tracking(self._store.folder / "mlflow", experiment=experiment, run_id=mlflow_run,
-                                                    run_name=run_id, environment=os.environ))
-            if _will_log(plan, code):
-                tracking.prestart()
-            scene = Scene(store=self._store, run=run_id, pipeline=plan.graph.name, work=place, experiment=experiment,
-                          mlflow_run=mlflow_run, tracking=tracking, launcher_for=lambda step: self._launcher_for(step) or fresh)
-            return _Execution(scene, plan, self._ground, code, jobs=self._jobs, listener=listener, request=request).run()
+            return self._execution(stack, plan, request=request, listener=listener).run()
+
+    def hand_over(self, plan: Plan, use: Callable[[Invocation], int]) -> int:
+        """Lay out the one step of *plan* as if it were to run, and let *use* do what it likes there; nothing is kept.
+
+        Args:
+            plan: Of a single step, as :func:`.again.plan_again` makes it.
+            use: Gets the step's command, folder and variables.
+
+        Returns:
+            What *use* returned.
+        """
+        with ExitStack() as stack:
+            execution = self._execution(stack, plan, request={}, listener=lambda event: None)
+            stack.callback(remove, self._store.folder / "runs" / execution.scene.run)
+            return execution.hand_over(use)
+
+    def _execution(self, stack: ExitStack, plan: Plan, *, request: Mapping[str, Any], listener: Listener) -> _Execution:
+        """All that a run needs, until *stack* is closed."""
+        fresh = stack.enter_context(contextlib.closing(FreshProcess()))
+        with translated(self._store.folder):
+            run_id = self._reserve(plan.graph.name)
+            lock = self._store.records.lock_of(run_id)
+            stack.enter_context(exclusive(lock))
+            stack.callback(lock.unlink, missing_ok=True)
+            self._clear_dead_work()
+            work = self._store.folder / "work" / run_id
+            work.mkdir()
+            stack.callback(remove, work)
+            code = _snapshots(plan, self._ground, work)
+            place = stack.enter_context(unquoted(work))
+        experiment, mlflow_run = plan.graph.experiment or plan.graph.name, uuid.uuid4().hex
+        tracking = stack.enter_context(Tracking(self._store.folder / "mlflow", experiment=experiment, run_id=mlflow_run,
+                                                run_name=run_id, environment=os.environ))
+        if _will_log(plan, code):
+            tracking.prestart()
+        scene = Scene(store=self._store, run=run_id, pipeline=plan.graph.name, work=place, experiment=experiment,
+                      mlflow_run=mlflow_run, tracking=tracking, launcher_for=lambda step: self._launcher_for(step) or fresh)
+        return _Execution(scene, plan, self._ground, code, jobs=self._jobs, listener=listener, request=request)
 
     def _reserve(self, pipeline: str) -> str:
         """A new run's id; its folder says that it is taken."""
@@ -177,6 +196,7 @@ class _Execution:
     def run(self) -> Run:
         with _interrupts(self._interrupted):
             self.store.records.save_run(self.run_record)
+            self.store.records.save_differences(self.run_record.id, self.ground.differences)
             with ThreadPoolExecutor(max_workers=self.jobs, thread_name_prefix="step") as pool:
                 try:
                     self.listener(RunStarted(self.run_record.id, self.plan))
@@ -194,6 +214,10 @@ class _Execution:
                         elif message is _INTERRUPT:
                             self._stop(now=True)
             return self._finish()
+
+    def hand_over(self, use: Callable[[Invocation], int]) -> int:
+        [planned] = self.plan.steps.values()
+        return StepAtWork(self._task(planned, cores()), self.scene, self.inbox.put).hand_over(use)
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
@@ -342,7 +366,8 @@ class _Execution:
                 name: RunOutput(path=self.store.folder / stored.path, type=self.graph.outputs[name].type, asset=asset)
                 for name, (stored, asset) in outputs.items()}, tuple(self.errors)),
             metrics={name: step.metrics for name, step in steps.items() if step.metrics},
-            errors=tuple(self.errors), notices=(self.tracking.problem,) if self.tracking.problem else ())
+            errors=tuple(self.errors), notices=(self.tracking.problem,) if self.tracking.problem else (),
+            differences=self.ground.differences)
 
     def _outputs(self) -> dict[str, tuple[StoredOutput, str | None]]:
         """The pipeline's outputs that exist; those that have a name, of single steps too, become assets."""

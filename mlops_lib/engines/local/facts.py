@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...catalogue import Catalogue, code_of, parse_asset
+from ...differs import Difference, differences
 from ...document import parse, plain
 from ...errors import InputError, Place
 from ...fingerprint import Facts
@@ -30,11 +31,12 @@ _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ground:
-    """What a plan stands on: its facts, and the files behind them."""
+    """What a plan stands on: its facts, the files behind them, and what Azure ML would do otherwise."""
 
     facts: Facts
     code: Mapping[str, Sequence[FileEntry]]
     data: Mapping[External, Path]
+    differences: tuple[Difference, ...] = ()
 
 
 def gather(graph: Graph, catalogue: Catalogue, store: Store) -> Ground:
@@ -48,7 +50,8 @@ def gather(graph: Graph, catalogue: Catalogue, store: Store) -> Ground:
     environments: dict[str, str] = {}
     data: dict[External, Path] = {}
     seen_code: dict[tuple[str | None, str, tuple[str, ...]], tuple[Sequence[FileEntry], str]] = {}
-    seen_environments: dict[tuple[int | str | None, str], str] = {}
+    seen_environments: dict[tuple[int | str | None, str], tuple[str, Environment | None]] = {}
+    described: dict[str, Environment | None] = {}
     for name, step in graph.steps.items():
         component = step.component
         source = component.code, component.folder, component.additional_includes
@@ -60,8 +63,9 @@ def gather(graph: Graph, catalogue: Catalogue, store: Store) -> Ground:
         given, folder = step.environment, step.environment_folder
         key = (given if given is None or isinstance(given, str) else id(given), folder)
         if key not in seen_environments:
-            seen_environments[key] = environment_digest(given, catalogue.environment(given, folder))
-        environments[name] = seen_environments[key]
+            environment = catalogue.environment(given, folder)
+            seen_environments[key] = environment_digest(given, environment), environment
+        environments[name], described[name] = seen_environments[key]
         for value in step.inputs.values():
             if isinstance(value, External) and value not in data:
                 data[value] = locate(value, store)
@@ -70,7 +74,8 @@ def gather(graph: Graph, catalogue: Catalogue, store: Store) -> Ground:
         with _readable(f"the data {value.path!r}", value.place):
             digests[value] = store.digests.tree(path)[0]
     store.digests.flush()
-    return Ground(facts=Facts(code=code_digests, environment=environments, data=digests), code=code, data=data)
+    return Ground(facts=Facts(code=code_digests, environment=environments, data=digests), code=code, data=data,
+                  differences=differences(graph, described))
 
 
 @contextlib.contextmanager

@@ -7,11 +7,12 @@ import errno
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -107,12 +108,65 @@ class FreshProcess:
         self._watchdog.close()
 
 
+class Together:
+    """Several processes that are one step's: when one fails, the others end too, as a cluster's would.
+
+    Args:
+        launcher: Starts each of them.
+        invocations: One a process.
+        leading: How many of them, from the first on, the step waits for; what serves them ends with them.
+    """
+
+    def __init__(self, launcher: Launcher, invocations: Sequence[Invocation], *, leading: int) -> None:
+        self._members: list[Process] = []
+        self._leading = leading
+        try:
+            for invocation in invocations:
+                self._members.append(launcher.launch(invocation))
+        except BaseException:
+            self.stop(now=True)
+            self.wait()
+            raise
+
+    def wait(self) -> Exit:
+        """Block until all have ended: the exit of the first that failed, with the memory of all."""
+        ended: list[Exit] = []
+        awaited = set(range(self._leading))
+        failed: list[int] = []
+        lock = threading.Lock()
+
+        def attend(number: int, member: Process) -> None:
+            found = member.wait()
+            with lock:
+                ended.append(found)
+                if found.code != 0 and awaited:  # of what ends afterwards, we ended it
+                    failed.append(found.code)
+                    awaited.clear()
+                awaited.discard(number)
+                over = not awaited
+            if over:
+                self.stop()
+
+        threads = [threading.Thread(target=attend, args=told, name="rank") for told in enumerate(self._members)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        peaks = [found.peak_memory for found in ended if found.peak_memory is not None]
+        return Exit(code=failed[0] if failed else 0, peak_memory=sum(peaks) if peaks else None)
+
+    def stop(self, *, now: bool = False) -> None:
+        for member in self._members:
+            member.stop(now=now)
+
+
 def _command(invocation: Invocation) -> list[str]:
     if len(os.fsencode(invocation.command)) < _LONGEST:
         return ["-c", invocation.command]
     # A step that reads a thousand others has a long command.
     script = invocation.folder.parent / "command.sh"
-    script.write_bytes(os.fsencode(invocation.command))
+    if not script.exists():  # processes of one step share it
+        script.write_bytes(os.fsencode(invocation.command))
     return [str(script)]
 
 
@@ -211,6 +265,15 @@ class _Child:
 
 
 _NOT_YET = -(1 << 16)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody listens on, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for opened in sockets:
+            opened.bind(("127.0.0.1", 0))
+        return [opened.getsockname()[1] for opened in sockets]
 
 
 def _peak(reported: int) -> int | None:

@@ -18,7 +18,7 @@ from ...stores.locks import exclusive
 from ...stores.records import Status, StepRecord
 from ...stores.store import Store
 from .logs import tail
-from .process import Exit, Invocation, Launcher, Process, describe_exit
+from .process import Exit, Invocation, Launcher, Process, Together, describe_exit, free_ports
 from .tracking import Tracking
 from .workplace import Workplace
 
@@ -146,17 +146,35 @@ class StepAtWork:
             return Ended(self._step.name, record)
 
     def _execute(self) -> Ended:
-        scene, step = self._scene, self._step
-        texts = {name: given.text for name, given in step.inputs.items() if isinstance(given, Value)}
-        place = Workplace.prepare(scene.work / step.name, step, texts=texts, code=self.task.code,
-                                  sources={name: source.path for name, source in self.task.sources.items()})
+        place = self._prepare()
         try:
             ended = self._run_in(place)
         finally:
             place.remove()
         if ended.record.status is not Status.COMPLETED:
-            scene.store.records.save_steps([ended.record])
+            self._scene.store.records.save_steps([ended.record])
         return ended
+
+    def _prepare(self) -> Workplace:
+        step = self._step
+        texts = {name: given.text for name, given in step.inputs.items() if isinstance(given, Value)}
+        return Workplace.prepare(self._scene.work / step.name, step, texts=texts, code=self.task.code,
+                                 sources={name: source.path for name, source in self.task.sources.items()})
+
+    def hand_over(self, use: Callable[[Invocation], int]) -> int:
+        """Lay the step out as if it were to run, and let *use* do what it likes there; nothing of it is kept."""
+        place = self._prepare()
+        try:
+            mlflow_run, mlflow = self._scene.tracking.reserve(self._step.name)
+            return use(Invocation(command=place.command(self._step), folder=place.code, log=self.log,
+                                  environment=self._variables(place, mlflow_run, mlflow)))
+        finally:
+            place.remove()
+
+    def _variables(self, place: Workplace, mlflow_run: str, mlflow: Mapping[str, str]) -> dict[str, str]:
+        scene = self._scene
+        return place.variables(self._step, run=scene.mlflow_run, step_run=mlflow_run, experiment=scene.experiment,
+                               threads=max(1, self.task.threads // _processes(self._step)), mlflow=mlflow)
 
     def _run_in(self, place: Workplace) -> Ended:
         scene, step = self._scene, self._step
@@ -165,8 +183,7 @@ class StepAtWork:
                                      log=str(self.log.relative_to(scene.store.folder)))
         fingerprint = self.task.planned.fingerprint
         scene.store.records.begin(record, scene.pipeline, fingerprint.parts if fingerprint else {})
-        variables = place.variables(step, run=scene.mlflow_run, step_run=mlflow_run, experiment=scene.experiment,
-                                    threads=self.task.threads, mlflow=mlflow)
+        variables = self._variables(place, mlflow_run, mlflow)
         begun = time.monotonic()
         ended, timed_out = self._process_of(
             Invocation(command=record.command, folder=place.code, environment=variables, log=self.log))
@@ -195,7 +212,7 @@ class StepAtWork:
         with self._lock:
             if self._stopped:
                 return None, False
-            process = self._process = self._scene.launcher_for(self._step).launch(invocation)
+            process = self._process = self._launch(invocation)
         self._tell(Started(self._step.name, invocation.command))
         limit = self._step.job.timeout
         if not limit:
@@ -213,6 +230,16 @@ class StepAtWork:
             return process.wait(), timed_out.is_set()
         finally:
             timer.cancel()
+
+    def _launch(self, invocation: Invocation) -> Process:
+        launcher, distribution = self._scene.launcher_for(self._step), self._step.distribution
+        if distribution is None:
+            return launcher.launch(invocation)
+        told = distribution.variables(free_ports(distribution.ports))
+        # What the component sets itself comes last, as on Azure ML.
+        return Together(launcher, [dataclasses.replace(invocation, environment={
+            **invocation.environment, **variables, **self._step.environment_variables}) for variables in told],
+            leading=distribution.processes)
 
     def _problem(self, ended: Exit, timed_out: bool, place: Workplace) -> str:
         """Why the step did not succeed; empty when it did."""
@@ -254,6 +281,11 @@ class StepAtWork:
         full = "the disk is full; " if is_full(self._scene.store.folder) else ""
         return str(JobError(f"step {self._step.name!r} {what}", why=f"{full}the end of its log, {self.log}:{shown}",
                             fix=f"mend it and go on with: mlops runs resume {self._scene.run}"))
+
+
+def _processes(step: Step) -> int:
+    """How many processes of a step run at once."""
+    return step.distribution.processes + step.distribution.servers if step.distribution else 1
 
 
 def reused(record: StepRecord, stored: Stored, reason: str) -> StepRecord:
