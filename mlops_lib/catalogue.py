@@ -14,6 +14,7 @@ from .binding import PipelinePort
 from .checks import check_component, check_pipeline, check_submission
 from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, listing, nearest
 from .inspection import DEFAULT_LIMITS, Inspector, Limits, is_local, local_code, local_path, nearby
+from .references import NO_MAPPINGS, AssetReference, Mappings, parse_reference
 from .rules.conda import check_conda
 from .rules.storage import check_datastore
 from .spec import (
@@ -40,6 +41,7 @@ from .spec import (
     read,
 )
 from .spec.kinds import is_aside, is_conda, schema_of
+from .stores.mapped import file_of_asset, find_asset, version_order
 
 if TYPE_CHECKING:
     from .infra import Used
@@ -83,10 +85,13 @@ class Catalogue:
         root: The project's folder.
         near: Places name files relative to this folder when they lie below it; default: the working directory.
         limits: How much code a component may have before there is a warning.
+        mappings: What stands on this machine for datastores, registries and workspaces.
     """
 
-    def __init__(self, root: Path, *, near: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, root: Path, *, near: Path | None = None, limits: Limits = DEFAULT_LIMITS,
+                 mappings: Mappings = NO_MAPPINGS) -> None:
         self.root = root
+        self.mappings = mappings
         self._bases = [os.path.join(base, "") for base in (near or Path.cwd(), root)]
         self._specs: dict[Path, Spec | None] = {}
         self._linked: dict[Path, Component | None] = {}
@@ -94,6 +99,7 @@ class Catalogue:
         self._yaml: dict[str, Sequence[Path]] = {}
         self._foreign: set[Path] = set()
         self._by_name: dict[str, dict[str, Path]] = {}
+        self._assets: dict[str, list[Asset]] = {}
         self.report = Report()
         self._inspector = Inspector(self.report, self.content, self.display, limits)
 
@@ -273,6 +279,7 @@ class Catalogue:
                                 why="nothing is around this job", fix="give a value or a path")
         check_pipeline(linked, self.report)
         self._inspector.paths(linked.inputs.values(), linked.folder)
+        self._inspector.outputs(linked.outputs)
         self._check_texts(linked)
         return linked
 
@@ -303,12 +310,42 @@ class Catalogue:
             path = Path(os.path.abspath(os.path.join(folder, given.removeprefix("file:"))))
             found = self.spec(path, "environment") if path.is_file() else None
             return found if isinstance(found, Environment) else None
+        reference = parse_reference(given)
+        if isinstance(reference, AssetReference):
+            return self._mapped_environment(reference)
         asset = parse_asset(given)
         named = self.names("environments").get(asset.name) if asset else None
         spec = self.spec(named, "environment") if named else None
         if not isinstance(spec, Environment) or asset is None:
             return None
         return spec if asset.version in (None, spec.version) else None
+
+    def _mapped_environment(self, reference: AssetReference) -> Environment | None:
+        """The environment of a mapped registry or workspace. One that is not there is known to Azure ML only."""
+        root = self.mappings.folder_of(reference)
+        if root is None or reference.kind != "environments":
+            return None
+        try:
+            spec = self.spec(file_of_asset(find_asset(root, reference), reference), "environment")
+        except InputError:
+            return None
+        return spec if isinstance(spec, Environment) else None
+
+    def asset(self, kind: str, name: str, version: str | None) -> Asset | None:
+        """The data asset or model of the project with that name; None when no file of ``data/`` or ``models/`` is it.
+
+        Args:
+            kind: ``data`` or ``model``.
+            name: Its name.
+            version: None for the latest.
+        """
+        if kind not in self._assets:
+            folder = self.root / _ASSET_FOLDERS[kind]
+            files = sorted(path for path in folder.iterdir() if path.suffix in _YAML) if folder.is_dir() else []
+            self._assets[kind] = [spec for path in files if _is_asset(self._peek(path), kind)
+                                  and isinstance(spec := self.spec(path), Asset)]
+        found = [asset for asset in self._assets[kind] if asset.name == name and version in (None, asset.version)]
+        return max(found, key=lambda asset: version_order(asset.version or ""), default=None)
 
     def raise_errors(self) -> None:
         """Raise what has been found, if any of it is an error."""
@@ -373,6 +410,7 @@ class Catalogue:
                                 fix="name a command component" if job.type == "sweep" else f"write 'type: {component.type}'")
                 component = None
             self._inspector.paths(job.inputs.values(), pipeline.folder)
+            self._inspector.outputs(job.outputs)
             self._check_environment_of(job.environment, pipeline.folder, job.places.get("environment", job.place))
             if job.type == "sweep":
                 self._inspector.sweep(job, component)
@@ -421,8 +459,23 @@ class Catalogue:
                                 fix=f"write 'azureml:{asset.name}@latest'")
             return component
         if reference.startswith("azureml:"):
-            return None  # a registry's or another workspace's: known to Azure ML only
+            return self._mapped_component(reference, place, above)
         path = Path(os.path.abspath(os.path.join(folder, reference.removeprefix("file:"))))
+        return self._component(path, above, place)
+
+    def _mapped_component(self, reference: str, place: Place, above: tuple[Path, ...]) -> Component | None:
+        """The component of a mapped registry or workspace; of one that is not mapped only Azure ML knows."""
+        named = parse_reference(reference)
+        root = self.mappings.folder_of(named) if isinstance(named, AssetReference) else None
+        if not isinstance(named, AssetReference) or root is None:
+            return None
+        try:
+            if named.kind != "components":
+                raise InputError(f"{reference!r} is no component", fix="name one: …/components/NAME/versions/1")
+            path = file_of_asset(find_asset(root, named), named)
+        except InputError as error:
+            self.report.add("unknown-component", error.what, place, why=error.why, fix=error.fix)
+            return None
         return self._component(path, above, place)
 
     def _component(self, path: Path, above: tuple[Path, ...], place: Place | None) -> Component | None:
@@ -627,6 +680,8 @@ def _merged(below: document.Value, above: document.Value) -> document.Value:
     return below._replace(entries=entries, places={key: places[key] for key in entries})
 
 
+_ASSET_FOLDERS = {"data": "data", "model": "models"}
+
 # What a job of a type has: a component that it names, or what it runs itself.
 _CARRIES = {"command": {"component", "command"}, "parallel": {"component", "task"}, "spark": {"component", "entry"}}
 
@@ -670,7 +725,7 @@ def _moved(job: Job, folder: str) -> Job:
     return dataclasses.replace(job, inputs=inputs, environment=environment)
 
 
-_DATASTORE = re.compile(r"azureml://datastores/([A-Za-z0-9_]+)(?:/|$)")
+_DATASTORE = re.compile(r"azureml://(?:subscriptions/[^ ]+/)?datastores/([A-Za-z0-9_-]+)(?:/|$)")
 _NAMED_IN = {"compute": "compute", "default_compute": "compute", "default_datastore": "datastore", "datastore": "datastore"}
 
 
@@ -690,6 +745,11 @@ def _collect_used(value: document.Value, key: str, found: list[tuple[str, str, P
             found.append(("datastore", match[1], value.place))
         elif key == "endpoint_name":
             found.append(("endpoint", text, value.place))
+
+
+def _is_asset(value: document.Value | None, kind: str) -> bool:
+    """Whether a file is a data asset, or a model; other YAML in the folder is data."""
+    return isinstance(value, document.Table) and kind_of_document(value) == kind
 
 
 def _with_article(word: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import listing
-from .graph import External, Graph, Step
+from .graph import Graph, Step
 from .spec import Environment
 
 
@@ -90,10 +90,8 @@ def _of_environment(step: Step, environment: Environment | None) -> Iterator[tup
 
 
 def _of_modes(step: Step) -> Iterator[tuple[str, str, str]]:
-    for name, given in step.inputs.items():
-        mode = getattr(step.job.inputs.get(name), "mode", None) or step.component.inputs[name].mode
-        if mode is None and isinstance(given, External):
-            mode = given.mode
+    for name in step.inputs:
+        mode = step.mode_of(name)
         if mode == "rw_mount":
             yield "mode", f"rw_mount of input {name!r}", "the data itself, not a mount"
         elif mode == "download":

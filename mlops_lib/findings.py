@@ -22,12 +22,18 @@ CODES: Mapping[str, tuple[str, str]] = {
     "bad-limits": ("Two limits contradict each other", ("The smaller of two limits can never be reached because the other one "
                    "is reached first.")),
     "bad-literal": ("YAML cannot read a value", "The text has a form or a tag that stands for a value, and is none."),
+    "bad-mapping": ("The settings map something to what cannot stand for it", ("A datastore is mapped to a folder or to the "
+                    "URL of a store, a registry or a workspace to a folder.")),
     "bad-name": ("A name has characters that Azure ML refuses", ("Each kind of name has its own rule, which the message tells; "
                  "names that differ in case only are the same to Azure ML.")),
+    "bad-output-path": ("An output's path is no place in a datastore", ("Outputs go to azureml://datastores/NAME/paths/…; with "
+                        "'name' they become assets.")),
     "bad-policy": ("An early termination policy lacks or contradicts itself", ("Bandit needs slack_factor or slack_amount, "
                    "truncation a percentage from 1 to 99; intervals are at least 0.")),
     "bad-recurrence": ("Parts of a recurrence do not count with its frequency", ("Week days count by week, month days by "
                        "month, hours and minutes by day, week or month.")),
+    "bad-reference": ("A reference means nothing to Azure ML", ("azureml://datastores/NAME/paths/PATH for data, "
+                      "azureml://registries/NAME/KIND/NAME/versions/VERSION for assets; a path stays in its datastore.")),
     "bad-space": ("A search space does not fit the trial or the algorithm", ("Each parameter is a literal input of the trial; "
                   "a grid takes choices only, bayesian sampling choices, uniform and quniform.")),
     "bad-time": ("A schedule's time cannot be", ("Times are ISO 8601 without an offset, in the time zone that time_zone names "

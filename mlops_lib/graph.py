@@ -10,6 +10,7 @@ from .binding import JobPort, PipelinePort
 from .checks import upstream
 from .distribution import Distribution, read_distribution
 from .errors import InputError, Place
+from .references import AssetReference, how_to_map, parse_reference, redacted
 from .spec import (
     Bound,
     CommandComponent,
@@ -82,6 +83,12 @@ class Step:
     distribution: Distribution | None = None
     compute: str | None = field(default=None, compare=False)
 
+    def mode_of(self, name: str) -> str | None:
+        """How data comes to an input: what the job says of it, or what was said where the data is named, or the component."""
+        given = self.inputs.get(name)
+        told = getattr(self.job.inputs.get(name), "mode", None)
+        return told or (given.mode if isinstance(given, External) else None) or self.component.inputs[name].mode
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GraphOutput:
@@ -94,7 +101,12 @@ class GraphOutput:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Graph:
-    """Steps, each after all that it waits for, and the pipeline's outputs."""
+    """Steps, each after all that it waits for, and the pipeline's outputs.
+
+    Attributes:
+        nested_paths: The paths that jobs of type pipeline give to their outputs: a step's output, what the job calls it, its
+            path and where that stands.
+    """
 
     name: str
     steps: Mapping[str, Step]
@@ -103,6 +115,8 @@ class Graph:
     force_rerun: bool = False
     experiment: str | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
+    default_datastore: str | None = None
+    nested_paths: tuple[tuple[FromStep, str, str, Place], ...] = ()
 
 
 def build(pipeline: PipelineJob, *, name: str | None = None) -> Graph:
@@ -112,8 +126,7 @@ def build(pipeline: PipelineJob, *, name: str | None = None) -> Graph:
         InputError: a job of a type that only Azure ML runs.
     """
     if pipeline.component is not None and not pipeline.jobs:
-        raise InputError(f"the component {pipeline.component!r} of the pipeline is not on this machine", place=pipeline.place,
-                         why="it is in a registry, which only Azure ML can read", fix="name the component's file")
+        raise _elsewhere(f"the component {pipeline.component!r} of the pipeline", pipeline.component, pipeline.place)
     builder = _Builder()
     given: dict[str, Given] = {key: _given(value, pipeline.folder) for key, value in pipeline.inputs.items()
                                if not isinstance(value, Bound)}
@@ -128,8 +141,9 @@ def build(pipeline: PipelineJob, *, name: str | None = None) -> Graph:
     return Graph(
         name=name or pipeline.name or pipeline.display_name or "pipeline", steps=in_order(builder.steps), outputs=outputs,
         continue_on_step_failure=pipeline.settings.continue_on_step_failure, force_rerun=pipeline.settings.force_rerun,
-        experiment=pipeline.experiment_name,
-        inputs={key: value.text if isinstance(value, Value) else value.path for key, value in given.items()
+        experiment=pipeline.experiment_name, default_datastore=pipeline.settings.default_datastore,
+        nested_paths=tuple(builder.paths),
+        inputs={key: value.text if isinstance(value, Value) else redacted(value.path) for key, value in given.items()
                 if isinstance(value, Value | External)},
     )
 
@@ -174,6 +188,12 @@ def in_order(steps: Mapping[str, Step]) -> dict[str, Step]:
     return ordered
 
 
+def _elsewhere(what: str, reference: str | None, place: Place) -> InputError:
+    named = parse_reference(reference or "")
+    return InputError(f"{what} is not on this machine", place=place, why="it is in a registry, which only Azure ML can read",
+                      fix=how_to_map(named) if isinstance(named, AssetReference) else "name the component's file")
+
+
 def _given(value: Literal | Data, folder: str) -> Given:
     if isinstance(value, Data):
         return External(path=value.path, type=value.type or "any", mode=value.mode, folder=folder, place=value.place)
@@ -183,6 +203,7 @@ def _given(value: Literal | Data, folder: str) -> Given:
 class _Builder:
     def __init__(self) -> None:
         self.steps: dict[str, Step] = {}
+        self.paths: list[tuple[FromStep, str, str, Place]] = []
 
     def expand(self, pipeline: PipelineJob | PipelineComponent, given: Mapping[str, Given], *, prefix: str,
                environment_variables: Mapping[str, str], compute: str | None) -> dict[str, Given]:
@@ -208,11 +229,13 @@ class _Builder:
         variables = {**variables, **job.environment_variables}
         component = job.component
         if component is None and job.type in ("command", "pipeline"):
-            raise InputError(f"the component {job.reference!r} of job {name!r} is not on this machine", place=job.place,
-                             why="it is in a registry, which only Azure ML can read", fix="name the component's file")
+            raise _elsewhere(f"the component {job.reference!r} of job {name!r}", job.reference, job.place)
         if isinstance(component, PipelineComponent):
-            return self.expand(component, inputs, prefix=f"{name}.", environment_variables=variables,
+            ends = self.expand(component, inputs, prefix=f"{name}.", environment_variables=variables,
                                compute=_default_compute(job) or compute)
+            self.paths += [(end, key, output.path, output.place) for key, output in job.outputs.items()
+                           if output.path and isinstance(end := ends.get(key), FromStep)]
+            return ends
         if not isinstance(component, CommandComponent) or job.type != "command":
             raise InputError(f"job {name!r} is of type {job.type!r}, which does not run on this machine", place=job.place,
                              why="command and pipeline jobs do", fix="submit the pipeline to Azure ML")

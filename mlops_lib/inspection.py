@@ -9,9 +9,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from .binding import substitute
 from .commands import invocations
 from .document import LIMIT_BYTES, Items, Scalar, Table, Value
 from .errors import CompileError, InputError, Place, Severity, listing, nearest
+from .references import (
+    DEFAULT_DATASTORE,
+    WEB,
+    AssetReference,
+    DatastorePath,
+    escapes,
+    holds_secret,
+    parse_reference,
+    redacted,
+    scheme_of,
+)
 from .rules.conda import check_conda
 from .rules.storage import check_environment, check_mltable
 from .scripts import (
@@ -24,7 +36,7 @@ from .scripts import (
     parser_of,
     tree_of,
 )
-from .spec import KINDS, CommandComponent, Component, Data, Environment, Job, OtherComponent, Report, reading
+from .spec import KINDS, CommandComponent, Component, Data, Environment, Job, JobOutput, OtherComponent, Report, reading
 from .stores.files import FileEntry
 from .stores.snapshots import ignored, snapshot
 
@@ -260,8 +272,9 @@ class Inspector:
                 self.path(value.path, value.place, folder, value.type)
 
     def path(self, path: str, place: Place, folder: str, type_: str | None = None) -> None:
-        """A local path: is it there; of a table, its MLTable file too."""
+        """A path: is it there when it is local, does it mean anything when it is not; of a table, its MLTable file too."""
         if not is_local(path):
+            self._reference(path, place)
             return
         full = local_path(path, folder)
         if not full.exists():
@@ -277,9 +290,15 @@ class Inspector:
 
     def form(self, path: str, place: Place, folder: str, type_: str) -> None:
         """A file given for a folder, or the reverse: Azure ML takes it, and the job finds something else than it expects."""
-        if not is_local(path) or (place, type_) in self._formed:
+        if (place, type_) in self._formed:
             return
         self._formed.add((place, type_))
+        if not is_local(path):
+            if type_ in ("uri_folder", "mlflow_model", "mltable") and is_one_file(path):
+                self.report.add("wrong-form", f"the URL {redacted(path)!r} is one file, and the port is a {type_}", place,
+                                why="a web server does not tell what a folder holds", fix="make the port a uri_file, or name a "
+                                "folder in a store: azureml://datastores/…, abfss://…", severity=Severity.WARNING)
+            return
         full = local_path(path, folder)
         if type_ == "uri_file" and full.is_dir():
             self.report.add("wrong-form", f"the path {path!r} is a folder, and the port is a {type_}", place,
@@ -290,6 +309,35 @@ class Inspector:
                             why="the job gets the path of a file",
                             fix="name its folder" if type_ != "uri_folder" else "name its folder, or make the port a uri_file",
                             severity=Severity.WARNING)
+
+    def _reference(self, path: str, place: Place) -> None:
+        """A URI that Azure ML cannot read, or that everybody can use who reads the file."""
+        if holds_secret(path):
+            self.report.add("secret", "a URL holds a signature, a key or a password", place, severity=Severity.WARNING,
+                            why="whoever reads the file can use it; with an identity none is needed",
+                            fix="make it a datastore, and name that: azureml://datastores/NAME/paths/…")
+        problem = problem_of(path)
+        if problem:
+            self.report.add("bad-reference", f"{redacted(path)!r} {problem[0]}", place, fix=problem[1])
+
+    def outputs(self, outputs: Mapping[str, JobOutput]) -> None:
+        """Where outputs go that have a path."""
+        for name, output in outputs.items():
+            if not output.path or (output.place, "output") in self._formed:
+                continue
+            self._formed.add((output.place, "output"))
+            path = substitute(output.path, {"name": "n", "output_name": "o", "default_datastore": DEFAULT_DATASTORE}.get)
+            if is_local(path):
+                self.report.add("bad-output-path", f"output {name!r} goes to {output.path!r}", output.place,
+                                why="an output's path is a place in a datastore", fix=f"write azureml://datastores/"
+                                f"{DEFAULT_DATASTORE}/paths/…; to have a copy here: mlops run … --output {name}=PATH")
+                continue
+            if isinstance(parse_reference(path), AssetReference) or scheme_of(path) in WEB or re.match(r"azureml:(?!//)", path):
+                self.report.add("bad-output-path", f"output {name!r} goes to {redacted(output.path)!r}", output.place,
+                                why="an output's path is a place in a datastore",
+                                fix="write azureml://datastores/NAME/paths/…; 'name:' makes it an asset")
+            else:
+                self._reference(path, output.place)
 
     def mltable(self, value: Table, folder: str) -> None:
         """An MLTable file: its transformations and the local files that it names."""
@@ -406,6 +454,23 @@ def _size(size: int) -> str:
 def is_local(path: str) -> bool:
     """Whether a data path is a path on this machine, not a URI of something else."""
     return path.startswith("file:") or not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path)
+
+
+def is_one_file(path: str) -> bool:
+    """Whether a path is the URL of a file on a web server; Azure storage tells what is in a folder, others do not."""
+    host = re.match(r"https?://([^/?#]*)", path)
+    return host is not None and not host[1].lower().endswith((".blob.core.windows.net", ".dfs.core.windows.net"))
+
+
+def problem_of(path: str) -> tuple[str, str] | None:
+    """Why a URI means nothing to Azure ML: (what is wrong, how to mend it); None when it does."""
+    reference = parse_reference(path)
+    if isinstance(reference, DatastorePath):
+        return ("leads out of its datastore", "write a path without '..'") if escapes(reference.path) else None
+    if reference is None and path.startswith("azureml://") and "/jobs/" not in path:
+        return "is no reference that Azure ML knows", ("write azureml://datastores/NAME/paths/PATH, or "
+                                                       "azureml://registries/NAME/KIND/NAME/versions/VERSION")
+    return None
 
 
 def local_path(path: str, folder: str) -> Path:

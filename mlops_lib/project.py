@@ -90,7 +90,7 @@ class Project:
 
     def catalogue(self) -> Catalogue:
         """The project's files as they are now."""
-        return Catalogue(self.root, near=self._near, limits=self.settings.limits)
+        return Catalogue(self.root, near=self._near, limits=self.settings.limits, mappings=self.settings.mappings)
 
     # --- components and pipelines ------------------------------------------------------------------------------------
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from .catalogue import PROJECT_FILE
 from .document import Scalar, Table, Value
-from .errors import CompileError
-from .inspection import DEFAULT_LIMITS, Limits
+from .errors import CompileError, did_you_mean
+from .inspection import DEFAULT_LIMITS, Limits, is_local, local_path
+from .references import NO_MAPPINGS, STORES, Mappings, holds_secret, scheme_of
 from .spec import Data, InputValue, Literal, Report
 from .spec.kinds import COMPUTE, job_input
 from .spec.ports import read_input_value
@@ -17,10 +18,15 @@ from .spec.shapes import MapOf, Number, Record, Text
 
 FILE = PROJECT_FILE
 _NAME = Text(pattern=r"[A-Za-z][A-Za-z0-9_-]{0,62}", hint="a name has letters, digits, '_' and '-', and starts with a letter")
+_FOLDERS = MapOf(Text(), key_pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*", empty=True,
+                 key_hint="it has letters, digits, '.', '_' and '-'")
 SHAPE = Record("the settings", {
     "experiment": _NAME, "compute": COMPUTE, "inputs": MapOf(job_input, empty=True),
     "stages": MapOf(Record("a stage", {"outputs": Text()}), key_pattern=r"[a-z][a-z0-9-]{0,15}",
                     key_hint="a stage's name has lower-case letters, digits and hyphens"),
+    "datastores": MapOf(Text(), key_pattern=r"[A-Za-z0-9_-]{1,255}", empty=True,
+                        key_hint="a datastore's name has letters, digits, '-' and '_'"),
+    "registries": _FOLDERS, "workspaces": _FOLDERS,
     "limits": Record("limits", {"snapshot_megabytes": Number(minimum=0), "snapshot_files": Number(whole=True, minimum=1)}),
 })
 
@@ -36,6 +42,7 @@ class Settings:
         inputs: Values for the inputs of assembled pipelines: ``raw``, ``data``, ``champion``, and any other input of a
             component as ``COMPONENT_INPUT``.
         stages: Of each stage the file, relative to the project, in which its Terraform outputs are published.
+        mappings: What stands on this machine for datastores, registries and workspaces.
         limits: What a component's code may have before ``mlops validate`` warns.
         file: How messages name the file.
     """
@@ -44,6 +51,7 @@ class Settings:
     compute: str = "azureml:cpu"
     inputs: Mapping[str, InputValue] = field(default_factory=dict)
     stages: Mapping[str, str] = field(default_factory=dict)
+    mappings: Mappings = NO_MAPPINGS
     limits: Limits = DEFAULT_LIMITS
     folder: str = field(default="", compare=False)
     file: str = field(default=FILE, compare=False)
@@ -70,17 +78,47 @@ def read(value: Value, *, folder: str, default_experiment: str) -> Settings:
             inputs[name] = read_value
         elif read_value is not None:
             report.add("bad-binding", f"input {name!r} is a binding", given.place, fix="give a value or a path")
+    mappings = Mappings(
+        datastores=_mapped(value.get("datastores"), "the datastore", folder, report, stores=True),
+        registries=_mapped(value.get("registries"), "the registry", folder, report),
+        workspaces=_mapped(value.get("workspaces"), "the workspace", folder, report))
     if report.findings:
         raise CompileError(report.findings)
     return Settings(experiment=_text(value, "experiment") or default_experiment,
                     compute=_text(value, "compute") or defaults.compute, inputs=inputs, folder=folder,
-                    stages=_stages(value.get("stages")), limits=_limits(value.get("limits")), file=value.place.file)
+                    stages=_stages(value.get("stages")), mappings=mappings, limits=_limits(value.get("limits")),
+                    file=value.place.file)
 
 
 def _stages(value: Value | None) -> dict[str, str]:
     entries = value.entries if isinstance(value, Table) else {}
     named = {name: _text(entry, "outputs") for name, entry in entries.items() if isinstance(entry, Table)}
     return {name: outputs for name, outputs in named.items() if outputs}
+
+
+def _mapped(value: Value | None, noun: str, folder: str, report: Report, *, stores: bool = False) -> dict[str, str]:
+    """Folders, made absolute, and URLs when *stores*."""
+    found: dict[str, str] = {}
+    for name, given in value.entries.items() if isinstance(value, Table) else ():
+        if not isinstance(given, Scalar):
+            continue
+        text = given.text
+        if holds_secret(text):
+            report.add("secret", f"{noun} {name!r} is mapped to a URL with a secret in it", given.place,
+                       why="whoever reads the file can use it; here one signs in",
+                       fix="leave out what comes after '?' and before '@', and sign in: az login")
+        elif is_local(text):
+            found[name] = str(local_path(text, folder))
+        elif not stores:
+            report.add("bad-mapping", f"{noun} {name!r} is mapped to {text!r}", given.place,
+                       why="a registry or workspace is mapped to a folder of this machine", fix="name a folder")
+        elif scheme_of(text) not in STORES or "://" not in text or "::" in text or "?" in text:
+            report.add("bad-mapping", f"{noun} {name!r} is mapped to {text!r}", given.place,
+                       why=f"it is a folder, or a URL of {', '.join(STORES)}",
+                       fix=did_you_mean(scheme_of(text), STORES) if scheme_of(text) not in STORES else "write SCHEME://…/FOLDER")
+        else:
+            found[name] = text
+    return found
 
 
 def _limits(value: Value | None) -> Limits:

@@ -3,6 +3,7 @@ import pytest
 from mlops_lib.document import parse
 from mlops_lib.errors import CompileError
 from mlops_lib.inspection import Limits
+from mlops_lib.references import Mappings
 from mlops_lib.settings import Settings, read
 from mlops_lib.spec import Data, Literal
 
@@ -42,6 +43,18 @@ def test_what_is_written_is_read() -> None:
         ("inputs: {raw: {type: uri_folder}}\n", "missing-key", 1, 15, "has no path"),
         ("inputs: {raw: '${{parent.inputs.x}}'}\n", "bad-binding", 1, 15, "give a value or a path"),
         ("inputs: {raw: '${{parent.input.x}}'}\n", "bad-binding", 1, 15, "none of"),
+        ("datastores: [raw]\n", "wrong-type", 1, 13, "must be a mapping, not a list"),
+        ("datastores: {raw: [a]}\n", "wrong-type", 1, 19, "not a list"),
+        ("datastores: {raw: 3}\n", "wrong-type", 1, 19, 'write "3", in quotes'),
+        ("datastores: {r w: x}\n", "bad-name", 1, 14, "letters, digits"),
+        ("datastores: {raw: abfs3://c@a.dfs.core.windows.net}\n", "bad-mapping", 1, 19, "did you mean 'abfs'?"),
+        ("datastores: {raw: 'https://example.org/x'}\n", "bad-mapping", 1, 19, "a folder, or a URL of"),
+        ("datastores: {raw: 'simplecache::s3://b/x'}\n", "bad-mapping", 1, 19, "a folder, or a URL of"),
+        ("datastores: {raw: 's3://b/x?y=1'}\n", "bad-mapping", 1, 19, "write SCHEME://"),
+        ("datastores: {raw: 'abfss://c@a.dfs.core.windows.net/x?sig=hidden'}\n", "secret", 1, 19, "az login"),
+        ("datastores: {raw: 'AccountName=a;AccountKey=hidden'}\n", "secret", 1, 19, "with a secret in it"),
+        ("registries: {azureml: 's3://b/x'}\n", "bad-mapping", 1, 23, "name a folder"),
+        ("workspaces: {'a b': x}\n", "bad-name", 1, 14, "letters, digits"),
         ("- a\n", "wrong-type", 1, 1, "the settings must be a mapping, not a list"),
         ("word\n", "wrong-type", 1, 1, "the settings must be a mapping"),
     ],
@@ -52,6 +65,18 @@ def test_each_mistake_has_its_place(text: str, code: str, line: int, column: int
     [finding] = caught.value.findings
     assert (finding.code, finding.place.line, finding.place.column) == (code, line, column)
     assert words in str(finding)
+    assert "hidden" not in str(finding)
+
+
+def test_folders_are_relative_to_the_file_and_urls_stay() -> None:
+    found = settings(
+        "datastores: {raw: data/raw, lake: 'abfss://c@a.dfs.core.windows.net/x', abs: /srv/x}\n"
+        "registries: {azureml: vendor}\nworkspaces: {ws-dev: ../ws}\n"
+    ).mappings
+    assert found.datastores == {
+        "raw": "/home/shop/data/raw", "lake": "abfss://c@a.dfs.core.windows.net/x", "abs": "/srv/x"}  # fmt: skip
+    assert (found.registries, found.workspaces) == ({"azureml": "/home/shop/vendor"}, {"ws-dev": "/home/ws"})
+    assert settings("datastores:\nregistries: {}\n").mappings == Mappings()
 
 
 def test_every_mistake_is_told() -> None:

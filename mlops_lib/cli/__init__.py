@@ -21,6 +21,7 @@ import click
 
 from .. import __version__
 from ..errors import CompileError, InputError, MlopsError, Severity, format_error
+from ..references import redacted, was_redacted
 
 if TYPE_CHECKING:
     from ..engines import Event, Listener, Run
@@ -300,6 +301,7 @@ def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
     path = Path(request["pipeline"])
     if path.suffix in (".yml", ".yaml"):
         request = request | {"pipeline": os.path.abspath(path if path.is_file() else project.root / path)}
+    request = request | {"values": {input_: redacted(text) for input_, text in request["values"].items()}}
     with _progress(as_json) as listener:
         result = project.run(job, name, catalogue, request=request, jobs=request["jobs"], reuse=request["cache"],
                              listener=listener)
@@ -360,6 +362,7 @@ def _show_result(result: Run, copied: dict[str, str], project: Project, as_json:
         _print_json({
             "run": result.id, "pipeline": result.pipeline, "status": result.status.value, "seconds": round(result.seconds, 3),
             "outputs": {name: {"path": str(output.path), "type": output.type, "asset": output.asset,
+                               **({"landed": list(output.landed)} if output.landed else {}),
                                **({"copied_to": copied[name]} if name in copied else {})}
                         for name, output in result.outputs.items()},
             "metrics": {name: _finite(metrics) for name, metrics in result.metrics.items()},
@@ -383,7 +386,8 @@ def _show_result(result: Run, copied: dict[str, str], project: Project, as_json:
         _say(click.style(f"differs on Azure: {', '.join(whats)}; see: mlops runs show", dim=True))
     for name, output in result.outputs.items():
         asset = f"  ({output.asset})" if output.asset else ""
-        click.echo(f"{name}: {copied.get(name, _short(output.path))}{asset}")
+        where = copied.get(name) or ", ".join(_short(Path(place)) if "://" not in place else place for place in output.landed)
+        click.echo(f"{name}: {where or _short(output.path)}{asset}")
     counts: dict[str, int] = {}
     for step in result.steps.values():
         counts[step.status.value] = counts.get(step.status.value, 0) + 1
@@ -542,6 +546,10 @@ def _past_run(project: Project, run: str) -> RunRecord:
         store.close()
     if "pipeline" not in record.request:
         raise InputError(f"run {record.id} was started from Python", fix="run it there again: what finished is reused")
+    for name, text in record.request.get("values", {}).items():
+        if was_redacted(text):
+            raise InputError(f"run {record.id} was started with a URL for {name!r} whose signature was not kept",
+                             why="a signature is a secret", fix=f"start it anew: mlops run … --set {name}={text}")
     return record
 
 

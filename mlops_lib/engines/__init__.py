@@ -15,11 +15,18 @@ from ..stores.records import Status, StepRecord
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOutput:
-    """A named output of a run: where it is, and the asset that it was registered as (``flights-best:3``), if any."""
+    """A named output of a run.
+
+    Attributes:
+        path: Where it is.
+        asset: What it was registered as (``flights-best:3``), if anything.
+        landed: The paths and URLs that the YAML names for it: copies of it are there.
+    """
 
     path: Path
     type: str
     asset: str | None = None
+    landed: tuple[str, ...] = ()
 
 
 class Outputs(dict[str, RunOutput]):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import shutil
 import stat
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ..errors import JobError, RunError
@@ -115,6 +116,86 @@ def copy_out(source: Path, target: Path) -> None:
         full = is_full(target.parent)
         raise RunError(f"the output could not be copied to {target}: {'the disk is full' if full else error.strerror or error}",
                        why=f"it is whole in {source}", fix="give another path") from error
+
+
+def merge_out(source: Path, target: Path) -> None:
+    """Copy an output out of the store over what is at *target*, in one move: other files in a folder there stay.
+
+    Nobody else may be at it meanwhile. What a process left that was killed at it is cleared, or put back.
+
+    Raises:
+        RunError: the machine refuses; what was there stays.
+    """
+    stem = f".{target.name}.{secrets.token_hex(4)}"
+    fresh, old = target.parent / f"{stem}.new", target.parent / f"{stem}.old"
+    try:
+        _clear_after_death(target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not source.is_dir():
+                _copy(source, fresh)
+                fresh.replace(target)
+                return
+            fresh.mkdir()
+            replaced = {entry.name for entry in files_of(source)}
+            if target.is_dir():
+                _link_tree(str(target), str(fresh), without=replaced)
+            _merge(source, fresh)
+            if target.is_dir():
+                target.rename(old)
+            try:
+                fresh.rename(target)
+            except OSError:
+                if old.is_dir():
+                    old.rename(target)
+                raise
+            remove(old)
+        finally:
+            remove(fresh)
+    except OSError as error:
+        full = is_full(target.parent)
+        raise RunError(f"the output could not be put into {target}: {'the disk is full' if full else error.strerror or error}",
+                       why=f"it is whole in {source}", fix="mend that and run again: finished steps are reused") from error
+
+
+def _clear_after_death(target: Path) -> None:
+    """Put *target* back when its process died between two moves, and remove the rest."""
+    for old in target.parent.glob(f".{glob.escape(target.name)}.????????.old"):
+        if os.path.lexists(target):
+            remove(old)
+        else:
+            old.rename(target)
+    for fresh in target.parent.glob(f".{glob.escape(target.name)}.????????.new"):
+        remove(fresh)
+
+
+def _link_tree(source: str, target: str, *, without: Collection[str]) -> None:
+    """Show the files of *source* in *target* too, links as links, except those named in *without*."""
+    for folder, folders, files in os.walk(source):
+        inside = os.path.relpath(folder, source)
+        for name in folders:
+            path = os.path.join(folder, name)
+            place = os.path.join(target, inside, name)
+            if os.path.islink(path):
+                os.symlink(os.readlink(path), place)
+            else:
+                os.mkdir(place)
+        for name in files:
+            if os.path.normpath(os.path.join(inside, name)) not in without:
+                path, place = os.path.join(folder, name), os.path.join(target, inside, name)
+                try:
+                    os.link(path, place, follow_symlinks=False)
+                except OSError:  # a file system without hard links
+                    shutil.copy2(path, place, follow_symlinks=False)
+
+
+def _merge(source: Path, target: Path) -> None:
+    """Copy the files and folders of *source* into *target*, which has none of these files."""
+    for folder, folders, _ in os.walk(source):
+        for name in folders:
+            (target / os.path.relpath(folder, source) / name).mkdir(exist_ok=True)
+    for file in files_of(source):
+        _copy(Path(file.path), target / file.name)
 
 
 def _seal(folder: Path) -> None:

@@ -24,8 +24,10 @@ from typing import Any, Final
 from ...errors import Canceled, InputError, MlopsError, RunError
 from ...graph import External, FromStep, Graph, Step
 from ...plan import Action, Plan, PlannedStep, StoredOutput, judge
+from ...sources import Found, Remote
+from ...sources.landing import Destination, land
 from ...stores.artifacts import remove
-from ...stores.database import translated
+from ...stores.database import refused, translated
 from ...stores.files import FileEntry
 from ...stores.locks import exclusive
 from ...stores.records import RunRecord, Status, StepRecord
@@ -187,6 +189,9 @@ class _Execution:
         self.made: dict[FromStep, str] = {}
         self.paths: dict[FromStep, Path] = {}
         self.active: dict[str, tuple[StepAtWork, Follower]] = {}
+        self.landing = 0  # outputs on their way to where they go
+        self.landed: set[Destination] = set()
+        self.pool: ThreadPoolExecutor | None = None
         self.inbox: queue.SimpleQueue[Started | Ended | object] = queue.SimpleQueue()
         self.errors: list[str] = []
         self.interrupts = 0
@@ -198,10 +203,11 @@ class _Execution:
             self.store.records.save_run(self.run_record)
             self.store.records.save_differences(self.run_record.id, self.ground.differences)
             with ThreadPoolExecutor(max_workers=self.jobs, thread_name_prefix="step") as pool:
+                self.pool = pool
                 try:
                     self.listener(RunStarted(self.run_record.id, self.plan))
                     self._start(pool)
-                    while self.active:
+                    while self.active or self.landing:
                         self._take(self._next())
                         self._start(pool)
                 except BaseException as error:  # the listener's, or records that cannot be written
@@ -243,6 +249,12 @@ class _Execution:
     def _take(self, message: Started | Ended | object) -> None:
         if isinstance(message, Started):
             self.listener(StepStarted(message.step, message.command))
+        elif isinstance(message, _Landed):
+            self.landing -= 1
+            if message.error:
+                self.errors.append(message.error)
+            else:
+                self.landed.add(message.destination)
         elif isinstance(message, Ended):
             if message.record.status is not Status.REUSED:
                 self._tell_log(message.step, ended=True)
@@ -307,9 +319,9 @@ class _Execution:
         sources = {}
         for name, given in step.inputs.items():
             if isinstance(given, External):
-                sources[name] = Source(self.ground.data[given], self.plan.facts.data[given])
+                sources[name] = _source(self.ground.data[given], self.plan.facts.data[given])
             elif isinstance(given, FromStep):
-                sources[name] = Source(self.paths[given], self.made[given])
+                sources[name] = Source(self.paths[given], self.made[given], str(self.paths[given]))
         record = dataclasses.replace(self._record(step.name, reason=planned.reason),
                                      fingerprint=planned.fingerprint.digest if planned.fingerprint else None)
         return Task(planned=planned, record=record, sources=sources, code=self.code[step.name], threads=threads,
@@ -325,6 +337,9 @@ class _Execution:
         for key, output in record.outputs.items():
             made = FromStep(record.name, key)
             self.made[made], self.paths[made] = output.digest, self.store.folder / output.path
+            for destination in self.ground.destinations:
+                if destination.output == made:
+                    self._land(destination)
         if record.status is Status.SKIPPED:
             self.unsaved.append(record)
         if record.status is Status.FAILED:
@@ -333,6 +348,25 @@ class _Execution:
                 self._stop()
         self.listener(StepFinished(record.name, record, error))
         self.queue.settled(record.name)
+
+    def _land(self, destination: Destination) -> None:
+        """Put an output where it goes, in a thread; the run ends when it is there."""
+        path = self.paths[destination.output]
+
+        def work() -> None:
+            error = ""
+            try:
+                if not land(path, destination, self.store, give_up=lambda: self.interrupts > 0 or self.broken is not None):
+                    error = f"the output was not put into {destination}: the run was stopped"
+            except MlopsError as problem:
+                error = str(problem)
+            except OSError as problem:
+                error = str(refused(problem))
+            self.inbox.put(_Landed(destination, error))
+
+        if self.pool is not None and self.broken is None:
+            self.landing += 1
+            self.pool.submit(work)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -358,16 +392,17 @@ class _Execution:
             raise self.broken
         if canceled:
             raise Canceled("canceled", why="finished steps are kept", fix=f"go on with: mlops runs resume {record.id}")
+        problems = (self.tracking.problem,) if self.tracking.problem else ()
         steps = {name: self.records.get(name) or self._record(name, Status.SKIPPED, "the run was stopped")
                  for name in self.graph.steps}
         return Run(
             id=record.id, pipeline=record.pipeline, status=status, seconds=(record.ended or 0) - record.started, steps=steps,
             outputs=Outputs({
-                name: RunOutput(path=self.store.folder / stored.path, type=self.graph.outputs[name].type, asset=asset)
+                name: RunOutput(path=self.store.folder / stored.path, type=self.graph.outputs[name].type, asset=asset,
+                                landed=self._landed(name))
                 for name, (stored, asset) in outputs.items()}, tuple(self.errors)),
             metrics={name: step.metrics for name, step in steps.items() if step.metrics},
-            errors=tuple(self.errors), notices=(self.tracking.problem,) if self.tracking.problem else (),
-            differences=self.ground.differences)
+            errors=tuple(self.errors), notices=(*self.ground.notices, *problems), differences=self.ground.differences)
 
     def _outputs(self) -> dict[str, tuple[StoredOutput, str | None]]:
         """The pipeline's outputs that exist; those that have a name, of single steps too, become assets."""
@@ -384,6 +419,11 @@ class _Execution:
                     self._register(spec.name, spec.version, record.outputs[key], step)
         return found
 
+    def _landed(self, name: str) -> tuple[str, ...]:
+        source = self.graph.outputs[name].source
+        return tuple(str(destination) for destination in self.ground.destinations
+                     if destination.output == source and destination in self.landed)
+
     def _register(self, name: str | None, version: str | None, stored: StoredOutput, step: str) -> str | None:
         if name is None:
             return None
@@ -394,6 +434,20 @@ class _Execution:
             self.errors.append(str(error))
             return None
         return f"{record.name}:{record.version}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Landed:
+    """An output is where it goes, or could not be put there."""
+
+    destination: Destination
+    error: str
+
+
+def _source(found: Found | Remote, digest: str) -> Source:
+    if isinstance(found, Remote):
+        return Source(None, digest, found.uri, unchanged=found.unchanged)
+    return Source(found.path, digest, found.uri, found.writable)
 
 
 class _Queue:

@@ -12,43 +12,56 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...catalogue import Catalogue, code_of, parse_asset
+from ...catalogue import Catalogue, code_of
 from ...differs import Difference, differences
 from ...document import parse, plain
 from ...errors import InputError, Place
 from ...fingerprint import Facts
-from ...graph import External, Graph
-from ...inspection import is_local, local_path
+from ...graph import External, Graph, Value
+from ...references import redacted
+from ...sources import Found, Remote, Sources
+from ...sources.landing import Destination, destinations
 from ...spec import CommandComponent, Environment
 from ...stores.files import FileEntry
 from ...stores.snapshots import snapshot
 from ...stores.store import Store
 
-_FILES = ("uri_file",)
-_FOLDERS = ("uri_folder", "mltable", "mlflow_model")
+_EVALUATED = ("eval_mount", "eval_download")
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ground:
-    """What a plan stands on: its facts, the files behind them, and what Azure ML would do otherwise."""
+    """What a plan stands on: its facts, the files behind them, and what Azure ML would do otherwise.
+
+    Attributes:
+        destinations: Where outputs go that name a path.
+        notices: What a user should know, although all goes on.
+    """
 
     facts: Facts
     code: Mapping[str, Sequence[FileEntry]]
-    data: Mapping[External, Path]
+    data: Mapping[External, Found | Remote]
     differences: tuple[Difference, ...] = ()
+    destinations: tuple[Destination, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 def gather(graph: Graph, catalogue: Catalogue, store: Store) -> Ground:
     """Read what the fingerprints of *graph* depend on.
 
+    Data that is elsewhere is brought here, unless every step that gets it reads it by itself.
+
     Raises:
-        InputError: data or code that is absent or of the wrong kind, or data that this machine cannot reach.
+        InputError: data or code that is absent or of the wrong kind, or data that nothing maps to this machine.
+        RunError: data that could not be brought here.
     """
+    sources = Sources(catalogue, store)
     code: dict[str, Sequence[FileEntry]] = {}
     code_digests: dict[str, str] = {}
     environments: dict[str, str] = {}
-    data: dict[External, Path] = {}
+    data: dict[External, Found | Remote] = {}
+    direct = _read_by_themselves(graph)
     seen_code: dict[tuple[str | None, str, tuple[str, ...]], tuple[Sequence[FileEntry], str]] = {}
     seen_environments: dict[tuple[int | str | None, str], tuple[str, Environment | None]] = {}
     described: dict[str, Environment | None] = {}
@@ -68,14 +81,33 @@ def gather(graph: Graph, catalogue: Catalogue, store: Store) -> Ground:
         environments[name], described[name] = seen_environments[key]
         for value in step.inputs.values():
             if isinstance(value, External) and value not in data:
-                data[value] = locate(value, store)
+                data[value] = sources.look(value) if value in direct else sources.locate(value)
     digests = {}
-    for value, path in data.items():
-        with _readable(f"the data {value.path!r}", value.place):
-            digests[value] = store.digests.tree(path)[0]
+    for value, found in data.items():
+        with _readable(f"the data {redacted(value.path)!r}", value.place):
+            digests[value] = found.digest if isinstance(found, Remote) else store.digests.tree(found.path)[0]
     store.digests.flush()
     return Ground(facts=Facts(code=code_digests, environment=environments, data=digests), code=code, data=data,
-                  differences=differences(graph, described))
+                  differences=differences(graph, described), destinations=destinations(graph, sources, data),
+                  notices=tuple(sources.notices))
+
+
+def _read_by_themselves(graph: Graph) -> set[External]:
+    """The data that steps get as a URL or a path and nothing else; refuses a mode that is not known here."""
+    direct: set[External] = set()
+    others: set[External] = set()
+    for step in graph.steps.values():
+        for name, value in step.inputs.items():
+            if isinstance(value, Value):
+                continue
+            mode = step.mode_of(name)
+            if mode in _EVALUATED:
+                raise InputError(f"input {name!r} of job {step.name!r} has the mode {mode}, which is not known here yet",
+                                 place=value.place if isinstance(value, External) else step.job.place,
+                                 why="it is the list of files that a table evaluates to", fix="use ro_mount and read the table")
+            if isinstance(value, External):
+                (direct if mode == "direct" else others).add(value)
+    return direct - others
 
 
 @contextlib.contextmanager
@@ -94,40 +126,6 @@ def _code(component: CommandComponent) -> Sequence[FileEntry]:
                          fix="name a folder beside the component")
     includes = [Path(component.folder, include) for include in component.additional_includes]
     return snapshot(code, includes, place=component.places.get("code"))
-
-
-def locate(value: External, store: Store) -> Path:
-    """The file or folder on this machine that a piece of data is.
-
-    Raises:
-        InputError: it does not exist, is of another kind than its type says, or is not on this machine.
-    """
-    asset = parse_asset(value.path)
-    if asset is not None:
-        kinds = ("model", "data") if value.type in ("mlflow_model", "custom_model", "triton_model") else ("data", "model")
-        if asset.label not in (None, "latest"):
-            raise InputError(f"{value.path!r} asks for the label {asset.label!r}", place=value.place,
-                             why="here only 'latest' is known", fix=f"write 'azureml:{asset.name}@latest'")
-        kind = next((kind for kind in kinds if store.assets.versions(kind, asset.name)), kinds[0])
-        try:
-            record = store.assets.find(kind, asset.name, asset.version or "latest")
-        except InputError as error:
-            error.place = value.place if value.place.line else None  # an assembled pipeline stands in no file
-            raise
-        path = store.folder / record.path
-    elif not is_local(value.path):
-        raise InputError(f"{value.path!r} is not on this machine", place=value.place,
-                         fix="give a local path, or a data asset that a pipeline here has made")
-    else:
-        path = local_path(value.path, value.folder)
-    if not path.exists():
-        raise InputError(f"the data {value.path!r} does not exist", place=value.place, fix="correct the path")
-    if value.type in _FILES and path.is_dir():
-        raise InputError(f"{value.path!r} is a folder, and the input is a {value.type}", place=value.place)
-    if value.type in _FOLDERS and not path.is_dir():
-        raise InputError(f"{value.path!r} is a file, and the input is a {value.type}", place=value.place,
-                         fix="name the folder that holds it")
-    return path
 
 
 def environment_digest(given: str | Environment | None, environment: Environment | None) -> str:

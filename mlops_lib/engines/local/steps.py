@@ -12,6 +12,7 @@ from pathlib import Path
 from ...errors import JobError, MlopsError, RunError, duration
 from ...graph import Step, Value
 from ...plan import PlannedStep, Stored
+from ...references import redacted
 from ...stores.database import is_full, refused
 from ...stores.files import FileEntry
 from ...stores.locks import exclusive
@@ -28,10 +29,21 @@ _TAIL = 15  # lines of a failed step's log that are repeated
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A data input: the file or folder behind it, and the digest that the plan knows."""
+    """A data input.
 
-    path: Path
+    Attributes:
+        path: The file or folder behind it; None when it is elsewhere, and the step reads it by itself.
+        digest: What the plan knows of its content.
+        uri: What the step gets in the mode ``direct``.
+        writable: Whether a step with the mode ``rw_mount`` may write to *path* itself.
+        unchanged: Asks whether what is elsewhere still is what the plan knows.
+    """
+
+    path: Path | None
     digest: str
+    uri: str
+    writable: bool = False
+    unchanged: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,8 +170,11 @@ class StepAtWork:
     def _prepare(self) -> Workplace:
         step = self._step
         texts = {name: given.text for name, given in step.inputs.items() if isinstance(given, Value)}
-        return Workplace.prepare(self._scene.work / step.name, step, texts=texts, code=self.task.code,
-                                 sources={name: source.path for name, source in self.task.sources.items()})
+        direct = {name: source.uri for name, source in self.task.sources.items() if self._as_it_is(name, source)}
+        return Workplace.prepare(
+            self._scene.work / step.name, step, texts=texts, code=self.task.code, direct=direct,
+            sources={name: source.path for name, source in self.task.sources.items()
+                     if source.path is not None and name not in direct})
 
     def hand_over(self, use: Callable[[Invocation], int]) -> int:
         """Lay the step out as if it were to run, and let *use* do what it likes there; nothing of it is kept."""
@@ -179,14 +194,14 @@ class StepAtWork:
     def _run_in(self, place: Workplace) -> Ended:
         scene, step = self._scene, self._step
         mlflow_run, mlflow = scene.tracking.reserve(step.name)
-        record = dataclasses.replace(self.task.record, status=Status.RUNNING, started=time.time(), command=place.command(step),
-                                     log=str(self.log.relative_to(scene.store.folder)))
+        record = dataclasses.replace(self.task.record, status=Status.RUNNING, started=time.time(),
+                                     command=redacted(place.command(step)), log=str(self.log.relative_to(scene.store.folder)))
         fingerprint = self.task.planned.fingerprint
         scene.store.records.begin(record, scene.pipeline, fingerprint.parts if fingerprint else {})
         variables = self._variables(place, mlflow_run, mlflow)
         begun = time.monotonic()
         ended, timed_out = self._process_of(
-            Invocation(command=record.command, folder=place.code, environment=variables, log=self.log))
+            Invocation(command=place.command(step), folder=place.code, environment=variables, log=self.log))
         if ended is None:
             return Ended(step.name, self._canceled())
         record = dataclasses.replace(record, seconds=time.monotonic() - begun, peak_memory=ended.peak_memory,
@@ -213,7 +228,7 @@ class StepAtWork:
             if self._stopped:
                 return None, False
             process = self._process = self._launch(invocation)
-        self._tell(Started(self._step.name, invocation.command))
+        self._tell(Started(self._step.name, redacted(invocation.command)))
         limit = self._step.job.timeout
         if not limit:
             return process.wait(), False
@@ -250,13 +265,33 @@ class StepAtWork:
         missing = place.missing_outputs(self._step)
         if missing:
             return f"never wrote its output{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-        changed = [name for name, source in self.task.sources.items() if not self._as_before(source)]
+        lost = [name for name, source in self.task.sources.items() if self._written_in_vain(name, source, place)]
+        if lost:
+            return f"wrote into its input {', '.join(lost)}, which is not a file or folder of yours on this machine"
+        changed = [name for name, source in self.task.sources.items() if not self._written_to(name, source)
+                   and not self._as_before(source)]
         if changed:
             # Its fingerprint says otherwise than what it may have read: nobody can tell what its outputs are made of.
             return f"had its input {', '.join(changed)} changed while it ran, by itself or by somebody else"
         return ""
 
+    def _as_it_is(self, name: str, source: Source) -> bool:
+        """Whether a step gets the data itself: its URL or path, not a view of it in a place of the step's own."""
+        return source.path is None or self._step.mode_of(name) == "direct" or self._written_to(name, source)
+
+    def _written_to(self, name: str, source: Source) -> bool:
+        """Whether a step may write to an input, and means to."""
+        return self._step.mode_of(name) == "rw_mount" and source.writable
+
+    def _written_in_vain(self, name: str, source: Source, place: Workplace) -> bool:
+        """Whether a step wrote to an input that it may not write to: what it had was a copy, and that goes away."""
+        if self._step.mode_of(name) != "rw_mount" or source.writable or source.path is None:
+            return False
+        return self._scene.store.digests.tree(place.inputs[name])[0] != source.digest
+
     def _as_before(self, source: Source) -> bool:
+        if source.path is None:
+            return source.unchanged is None or source.unchanged()
         try:
             return self._scene.store.digests.tree(source.path)[0] == source.digest
         except OSError:
@@ -269,7 +304,10 @@ class StepAtWork:
         record = dataclasses.replace(record, status=Status.COMPLETED, outputs=outputs)
         try:
             store.digests.flush()
-            store.records.store(record, self._scene.pipeline, reusable=component.is_deterministic)
+            wrote = any(self._written_to(name, source) and not self._as_before(source)
+                        for name, source in self.task.sources.items())
+            # A step that has changed its input did something that no stored result does.
+            store.records.store(record, self._scene.pipeline, reusable=component.is_deterministic and not wrote)
         except MlopsError:
             store.artifacts.discard(outputs)
             raise

@@ -66,6 +66,7 @@ class Workplace:
         code: The working directory: the snapshot's copy.
         outputs: Path of each output; all below :attr:`made`.
         made: The folder that becomes the artifact.
+        data: The inputs that are data.
     """
 
     folder: Path
@@ -73,11 +74,11 @@ class Workplace:
     made: Path
     inputs: Mapping[str, str]
     outputs: Mapping[str, Path]
-    sources: Mapping[str, Path]
+    data: frozenset[str]
 
     @classmethod
     def prepare(cls, folder: Path, step: Step, *, texts: Mapping[str, str], sources: Mapping[str, Path],
-                code: Sequence[FileEntry]) -> Workplace:
+                code: Sequence[FileEntry], direct: Mapping[str, str] | None = None) -> Workplace:
         """Lay out code, inputs and outputs.
 
         Args:
@@ -86,6 +87,7 @@ class Workplace:
             texts: Values of literal inputs.
             sources: The file or folder behind each data input.
             code: The snapshot.
+            direct: The data inputs that the step gets as a URL or a path that is not shown to it in a place of its own.
         """
         place, made, given = folder / "exe" / "wd", folder / "made", folder / "inputs"
         place.mkdir(parents=True)
@@ -95,13 +97,15 @@ class Workplace:
             (place / name).mkdir(exist_ok=True)
         inputs = dict(texts)
         for name, source in sources.items():
-            inputs[name] = str(_present(step, name, source, given / f"INPUT_{name}"))
+            inputs[name] = str(_present(source, given / f"INPUT_{name}", private=step.mode_of(name) == "rw_mount"))
+        inputs |= direct or {}
         outputs = {}
         for name, port in step.component.outputs.items():
             outputs[name] = made / name
             if port.type != "uri_file":
                 outputs[name].mkdir()
-        return cls(folder=folder, code=place, made=made, inputs=inputs, outputs=outputs, sources=sources)
+        return cls(folder=folder, code=place, made=made, inputs=inputs, outputs=outputs,
+                   data=frozenset(sources) | frozenset(direct or ()))
 
     def command(self, step: Step) -> str:
         """The component's command with its values in place."""
@@ -122,8 +126,8 @@ class Workplace:
             "AZUREML_CR_DATA_CAPABILITY_PATH": str(self.folder),
         }
         for name, value in self.inputs.items():
-            variables[f"AZUREML_DATAREFERENCE_{name}" if name in self.sources else f"AZUREML_PARAMETER_{name}"] = value
-            if name in self.sources:
+            variables[f"AZUREML_DATAREFERENCE_{name}" if name in self.data else f"AZUREML_PARAMETER_{name}"] = value
+            if name in self.data:
                 variables[f"AZURE_ML_INPUT_{name}"] = value
         for name, path in self.outputs.items():
             variables[f"AZURE_ML_OUTPUT_{name}"] = variables[f"AZUREML_DATAREFERENCE_{name}"] = str(path)
@@ -153,18 +157,16 @@ def _written(path: Path, port_type: str) -> bool:
     return port_type == "uri_folder" or any(path.iterdir())
 
 
-def _present(step: Step, name: str, source: Path, place: Path) -> Path:
+def _present(source: Path, place: Path, *, private: bool) -> Path:
     """Show an input the way Azure ML mounts it: ``INPUT_name`` with the files in it.
 
     The files are copies, so that whatever a step does with them, the original stays as it is. Above a size that would be
-    felt they are links; then a write to one is found out afterwards.
+    felt they are links, unless they are to be *private*; then a write to one is found out afterwards.
     """
-    mode = getattr(step.job.inputs.get(name), "mode", None) or step.component.inputs[name].mode
-    if mode in ("direct", "rw_mount"):
-        return source
     place.mkdir(parents=True)
     entries = files_of(source) if source.is_dir() else [FileEntry(source.name, str(source), source.stat())]
-    show = shutil.copyfile if sum(entry.state.st_size for entry in entries) <= _COPIED_BYTES else _link
+    small = sum(entry.state.st_size for entry in entries) <= _COPIED_BYTES
+    show = shutil.copyfile if small or private else _link
     made = {""}
     for entry in entries:
         parent = os.path.dirname(entry.name)

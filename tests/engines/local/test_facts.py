@@ -8,6 +8,7 @@ import pytest
 from mlops_lib.engines.local.facts import Ground, environment_digest, gather, packages
 from mlops_lib.errors import InputError
 from mlops_lib.project import Project
+from mlops_lib.sources import Found
 from mlops_lib.spec import Environment
 
 
@@ -30,7 +31,7 @@ def data_project(shop: Any, type_: str, path: str) -> Any:
 def test_the_facts_are_digests_of_content(copying: Any) -> None:
     before = ground(copying.root)
     assert before.facts.code == {"first": "", "second": ""}
-    assert [path.name for path in before.data.values()] == ["data"]
+    assert [found.path.name for found in before.data.values() if isinstance(found, Found)] == ["data"]
     os.utime(copying.root / "data/in.txt", (1, 1))
     assert ground(copying.root).facts == before.facts
     copying.write("data/in.txt", "other\n")
@@ -52,7 +53,8 @@ def test_steps_of_one_code_share_its_files(project: Callable[..., Any]) -> None:
     [
         ("uri_folder", "../data/file", "is a file, and the input is a uri_folder"),
         ("uri_file", "../data", "is a folder, and the input is a uri_file"),
-        ("uri_folder", "https://example.org/x", "is not on this machine"),
+        ("uri_folder", "https://example.org/x", "is one file, and the input is a uri_folder"),
+        ("uri_folder", "ftp://example.org/x", "is not on this machine"),
         ("uri_folder", "azureml:flights@latest", "no data 'flights' is registered here"),
         ("uri_folder", "azureml:flights@champion", "asks for the label 'champion'"),
     ],

@@ -78,10 +78,24 @@ def test_a_step_that_writes_into_its_copy_of_an_input_leaves_the_original_alone(
     assert (tmp_path / "data/x").read_text() == "original"
 
 
-@pytest.mark.parametrize("mode", ["direct", "rw_mount"])
-def test_a_direct_input_is_the_data_itself(mode: str, tmp_path: Path) -> None:
-    step = make_step(inputs={"d": Input(type="uri_folder", mode=mode)})
-    assert prepare(tmp_path, step, sources={"d": tmp_path}).inputs["d"] == str(tmp_path)
+def test_a_direct_input_is_what_it_is_and_its_variables_say_the_same(tmp_path: Path) -> None:
+    step = make_step("cat ${{inputs.d}}", inputs={"d": Input(type="uri_folder", mode="direct")})
+    place = Workplace.prepare(tmp_path / "p", step, texts={}, sources={}, code=[], direct={"d": "abfss://c@a.dfs/x"})
+    assert place.command(step) == "cat abfss://c@a.dfs/x"
+    found = variables(place, step)
+    assert found["AZURE_ML_INPUT_d"] == found["AZUREML_DATAREFERENCE_d"] == "abfss://c@a.dfs/x"
+    assert "AZUREML_PARAMETER_d" not in found
+
+
+def test_an_input_that_may_be_written_to_is_never_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/x").write_text("original")
+    monkeypatch.setattr(workplace, "_COPIED_BYTES", 1)
+    step = make_step(inputs={"d": Input(type="uri_folder", mode="rw_mount")})
+    shown = Path(prepare(tmp_path, step, sources={"d": tmp_path / "data"}).inputs["d"], "x")
+    assert not shown.is_symlink()
+    shown.write_text("other")
+    assert (tmp_path / "data/x").read_text() == "original"
 
 
 def test_folders_exist_beforehand_and_files_do_not(tmp_path: Path) -> None:
