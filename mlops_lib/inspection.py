@@ -38,7 +38,7 @@ from .scripts import (
 )
 from .spec import KINDS, CommandComponent, Component, Data, Environment, Job, JobOutput, OtherComponent, Report, reading
 from .stores.files import FileEntry
-from .stores.snapshots import ignored, snapshot
+from .stores.snapshots import archived, ignored, snapshot
 
 
 class Limits(NamedTuple):
@@ -375,11 +375,10 @@ def inspect_code(code: Path, includes: Sequence[Path], report: Report, *, place:
         limits: What is too much.
     """
     for include in includes:
-        archived = include.with_suffix("") if include.suffix == ".zip" else include  # NAME.zip stands for the folder NAME
-        if not include.exists() and not archived.exists():
+        if not include.exists() and archived(include) is None:
             report.add("missing-code", f"the additional include {include.name!r} does not exist", include_place,
                        why=f"it would be {include}", fix=nearby(include))
-    found = [include for include in includes if include.exists()]
+    found = [include for include in includes if include.exists() or archived(include) is not None]
     try:
         entries = snapshot(code, found)
     except InputError as error:

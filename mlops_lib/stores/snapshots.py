@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,32 +14,36 @@ from .files import FileEntry, files_of
 # Compiled files; this library's own folder; and git's, which changes with every command given to git. Azure ML uploads
 # the last one, and no job has been seen to read it.
 _LEFT_OUT = frozenset({"__pycache__", ".git", ".mlops"})
+_IGNORE_FILES = (".amlignore", ".gitignore")
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first that an archive can say
 
 
-def snapshot(code: Path | None, includes: Sequence[Path] = (), *, place: Place | None = None) -> list[FileEntry]:
+def snapshot(code: Path | None, includes: Sequence[Path] = (), *, place: Place | None = None,
+             zips: Path | None = None) -> list[FileEntry]:
     """The files that a job finds in its working directory, sorted by name.
 
     Args:
         code: A folder, a single file, or None.
-        includes: ``additional_includes``: each is copied under its base name.
+        includes: ``additional_includes``: each is copied under its base name; ``NAME.zip``, which does not exist, is the
+            folder NAME beside it, zipped.
         place: Where the code is named, for messages.
+        zips: A folder that keeps zipped includes, by content; None to leave them out.
 
     Raises:
         InputError: a path is absent, or two files would have one name.
     """
     entries: dict[str, FileEntry] = {}
+    rules: list[Matcher] = []
     if code is not None:
         if code.is_dir():
-            entries = {entry.name: entry for entry in _kept(code)}
+            rules = [_rules_of(code)]
+            entries = {entry.name: entry for entry in _kept(code, nested=bool(includes))}
         elif code.is_file():
             entries[code.name] = FileEntry(code.name, str(code), code.stat())
         else:
             raise InputError(f"the code {str(code)!r} does not exist", place=place, fix="correct the path")
     for include in includes:
-        if not include.exists():
-            raise InputError(f"the additional include {str(include)!r} does not exist", place=place, fix="correct the path")
-        added = _kept(include) if include.is_dir() else [FileEntry("", str(include), include.stat())]
-        for entry in added:
+        for entry in _included(include, rules, zips, place):
             name = f"{include.name}/{entry.name}" if entry.name else include.name
             if name in entries:
                 raise InputError(f"the additional include {include.name!r} brings {name!r}, which the code has too",
@@ -53,24 +58,92 @@ def ignored(folder: Path, rules: str) -> list[str]:
     return [entry.name for entry in files_of(folder, without=_LEFT_OUT, dead_links=True) if leaves_out(entry.name)]
 
 
-def _kept(folder: Path) -> list[FileEntry]:
-    """The files of a folder that the root's ignore file keeps; ``.amlignore`` replaces ``.gitignore``."""
+def archived(include: Path) -> Path | None:
+    """The folder that an include stands for, zipped: ``NAME.zip`` when only the folder ``NAME`` exists."""
+    folder = include.with_suffix("")
+    return folder if include.suffix == ".zip" and not include.exists() and folder.is_dir() else None
+
+
+Matcher = Callable[[str], bool]
+
+
+def _included(include: Path, rules: Sequence[Matcher], zips: Path | None, place: Place | None) -> list[FileEntry]:
+    """The files of an include, named inside it; the code's own ignore file counts from the include's parent on."""
+    folder = archived(include)
+    if folder is not None:
+        kept = _within(folder, rules)
+        return [_zipped(folder, kept, zips)] if zips is not None else []
+    if not include.exists():
+        raise InputError(f"the additional include {str(include)!r} does not exist", place=place, fix="correct the path")
+    if include.is_dir():
+        return _within(include, rules)
+    return [] if any(rule(include.name) for rule in rules) else [FileEntry("", str(include), include.stat())]
+
+
+def _within(folder: Path, rules: Sequence[Matcher]) -> list[FileEntry]:
+    return [entry for entry in _kept(folder, nested=True)
+            if not any(rule(f"{folder.name}/{entry.name}") for rule in rules)]
+
+
+def _kept(folder: Path, *, nested: bool = False) -> list[FileEntry]:
+    """The files of a folder that its ignore file keeps; ``.amlignore`` replaces ``.gitignore``.
+
+    Further down ignore files mean nothing, unless *nested*: where there are includes, Azure ML goes through all folders one
+    by one, and reads those too.
+    """
     entries = files_of(folder, without=_LEFT_OUT, dead_links=True)
-    names = {entry.name for entry in entries}
-    for name in (".amlignore", ".gitignore"):
-        if name in names:
-            leaves_out = _matcher(folder, name)
-            return [entry for entry in entries if not leaves_out(entry.name)]
+    below = {""}
+    if nested:
+        below |= {os.path.dirname(entry.name) for entry in entries if os.path.basename(entry.name) in _IGNORE_FILES}
+    for inside in sorted(below):
+        leaves_out = _rules_of(folder / inside)
+        start = f"{inside}/" if inside else ""
+        entries = [entry for entry in entries
+                   if not (entry.name.startswith(start) and leaves_out(entry.name[len(start):]))]
     return entries
 
 
-def _matcher(folder: Path, rules: str) -> Callable[[str], bool]:
+def _rules_of(folder: Path) -> Matcher:
+    """What a folder's own ignore file leaves out."""
+    for name in _IGNORE_FILES:
+        if (folder / name).is_file():
+            return _matcher(folder, name)
+    return lambda name: False
+
+
+def _matcher(folder: Path, rules: str) -> Matcher:
     if not (folder / rules).is_file():
         return lambda name: False
     import pathspec  # only code with an ignore file pays for it
 
     lines = (folder / rules).read_text(encoding="utf-8", errors="replace").splitlines()
     return pathspec.GitIgnoreSpec.from_lines(lines).match_file
+
+
+def _zipped(folder: Path, entries: Sequence[FileEntry], zips: Path) -> FileEntry:
+    """*entries* of *folder* as an archive with the folder in it: the same bytes for the same names and content."""
+    import hashlib
+    import zipfile
+
+    from .digests import Whole
+
+    whole = Whole()
+    for entry in entries:
+        whole.add(entry.name, hashlib.sha256(Path(entry.path).read_bytes()).hexdigest())
+    archive = zips / f"{folder.name}-{whole.digest[:32]}.zip"
+    if not archive.exists():
+        zips.mkdir(parents=True, exist_ok=True)
+        fresh = zips / f".{secrets.token_hex(8)}"
+        try:
+            with zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as made:
+                for name, source in [(f"{folder.name}/", None), *((f"{folder.name}/{e.name}", e.path) for e in entries)]:
+                    info = zipfile.ZipInfo(name, date_time=_EPOCH)
+                    info.external_attr = (0o755 if source is None or os.access(source, os.X_OK) else 0o644) << 16
+                    made.writestr(info, b"" if source is None else Path(source).read_bytes())
+            fresh.replace(archive)
+        finally:
+            fresh.unlink(missing_ok=True)
+    return FileEntry("", str(archive), archive.stat())
 
 
 def copy_to(entries: Sequence[FileEntry], folder: Path) -> None:

@@ -1,4 +1,5 @@
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,43 @@ def test_what_is_taken_has_the_digest_of_what_was_copied_even_if_it_was_edited_m
     assert take(entries, tmp_path / "two")[1] != before
     assert Path(copies[0].path).read_text() == "1"
     database.close()
+
+
+def test_where_there_are_includes_ignore_files_further_down_count_too(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        {"code/deep/.gitignore": "*.log", "code/deep/a.log": "", "code/a.log": "", "lib/deep/.amlignore": "b.*", "lib/deep/b.py": "", "lib/deep/c.py": ""},
+    )
+    assert "deep/a.log" in names(tmp_path / "code")
+    assert names(tmp_path / "code", tmp_path / "lib") == [
+        "a.log",
+        "deep/.gitignore",
+        "lib/deep/.amlignore",
+        "lib/deep/c.py",
+    ]
+
+
+def test_the_codes_own_ignore_file_counts_for_includes_as_well(tmp_path: Path) -> None:
+    make(tmp_path, {"code/.amlignore": "*.csv\nlib/private", "lib/private/a.py": "", "lib/b.csv": "", "lib/c.py": "", "one.csv": ""})
+    assert names(tmp_path / "code", tmp_path / "lib", tmp_path / "one.csv") == [".amlignore", "lib/c.py"]
+
+
+def test_a_zip_that_is_not_there_is_the_folder_beside_it_zipped(tmp_path: Path) -> None:
+    make(tmp_path, {"shared/lib/b.py": "print(1)", "shared/lib/.amlignore": "c.txt", "shared/lib/c.txt": "", "shared/lib/deep/d.py": ""})
+    asked = [tmp_path / "shared/lib.zip"]
+    [entry] = snapshot(None, asked, zips=tmp_path / "zips")
+    assert entry.name == "lib.zip"
+    with zipfile.ZipFile(entry.path) as archive:
+        assert archive.namelist() == ["lib/", "lib/.amlignore", "lib/b.py", "lib/deep/d.py"]
+        assert archive.read("lib/b.py") == b"print(1)"
+    before = Path(entry.path).read_bytes()
+    Path(entry.path).unlink()
+    assert Path(snapshot(None, asked, zips=tmp_path / "zips")[0].path).read_bytes() == before
+    (tmp_path / "shared/lib/b.py").write_text("print(2)")
+    assert Path(snapshot(None, asked, zips=tmp_path / "zips")[0].path) != Path(entry.path)
+
+
+def test_a_zip_that_is_there_is_copied_as_it_is(tmp_path: Path) -> None:
+    make(tmp_path, {"lib.zip": "mine", "lib/b.py": ""})
+    [entry] = snapshot(None, [tmp_path / "lib.zip"], zips=tmp_path / "zips")
+    assert Path(entry.path).read_text() == "mine"

@@ -70,7 +70,7 @@ def gather(graph: Graph, catalogue: Catalogue, store: Store) -> Ground:
         source = component.code, component.folder, component.additional_includes
         if source not in seen_code:
             with _readable(f"the code {component.code!r}", component.places.get("code")):
-                entries = _code(component)
+                entries = _code(component, store.folder / "zips")
                 seen_code[source] = entries, store.digests.named(entries)[0] if entries else ""
         code[name], code_digests[name] = seen_code[source]
         given, folder = step.environment, step.environment_folder
@@ -119,13 +119,13 @@ def _readable(what: str, place: Place | None) -> Iterator[None]:
                          fix="make it readable, or leave it out") from None
 
 
-def _code(component: CommandComponent) -> Sequence[FileEntry]:
+def _code(component: CommandComponent, zips: Path) -> Sequence[FileEntry]:
     code = code_of(component)
     if component.code is not None and code is None:
         raise InputError(f"the code {component.code!r} is not on this machine", place=component.places.get("code"),
                          fix="name a folder beside the component")
     includes = [Path(component.folder, include) for include in component.additional_includes]
-    return snapshot(code, includes, place=component.places.get("code"))
+    return snapshot(code, includes, place=component.places.get("code"), zips=zips)
 
 
 def environment_digest(given: str | Environment | None, environment: Environment | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from ...stores.snapshots import copy_to
 _SAFE = re.compile(r"[A-Za-z0-9_./@%+=:,-]+")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "POLARS_MAX_THREADS")
 _COPIED_BYTES = 256 << 20
+_NOWHERE = "00000000-0000-0000-0000-000000000000"  # the subscription of a workspace that is none
 _LINK = ".link"  # no step has a name with a dot in front
 _FROM_OUTSIDE = re.compile(r"(AZUREML|AZURE_ML|MLFLOW)_.*|BASH_ENV|ENV|PYTHONPATH|PYTHONHOME")
 
@@ -122,7 +124,8 @@ class Workplace:
         variables |= dict.fromkeys(_THREADS, str(threads))
         variables |= {
             "AZUREML_RUN_ID": step_run, "AZUREML_ROOT_RUN_ID": run, "AZUREML_EXPERIMENT_NAME": experiment,
-            "AZUREML_ARM_WORKSPACE_NAME": "local", "AZUREML_ARM_PROJECT_NAME": experiment,
+            "AZUREML_ARM_SUBSCRIPTION": _NOWHERE, "AZUREML_ARM_RESOURCEGROUP": "local", "AZUREML_ARM_WORKSPACE_NAME": "local",
+            "AZUREML_ARM_PROJECT_NAME": experiment, "AZUREML_CR_AZUREML_CONTEXT": _context(run, step_run, experiment),
             "AZUREML_CR_DATA_CAPABILITY_PATH": str(self.folder),
         }
         for name, value in self.inputs.items():
@@ -149,6 +152,12 @@ class Workplace:
     def remove(self) -> None:
         """Remove the folder with all that is left in it."""
         remove(self.folder)
+
+
+def _context(run: str, step_run: str, experiment: str) -> str:
+    """What scripts of Azure ML's own libraries parse to find out where they are."""
+    return json.dumps({"subscription_id": _NOWHERE, "resource_group": "local", "workspace_name": "local",
+                       "experiment_name": experiment, "root_run_id": run, "run_id": step_run})
 
 
 def _written(path: Path, port_type: str) -> bool:

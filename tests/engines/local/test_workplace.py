@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -154,6 +155,7 @@ def test_the_variables_are_those_that_azure_ml_sets(tmp_path: Path) -> None:
     assert found["AZURE_ML_OUTPUT_o"] == str(place.outputs["o"])
     assert found["PATH"].split(":")[0] == os.path.dirname(sys.executable)
     assert found["OMP_NUM_THREADS"] == found["MKL_NUM_THREADS"] == "2"
+    assert json.loads(found["AZUREML_CR_AZUREML_CONTEXT"])["root_run_id"] == "root"
 
 
 def test_what_belongs_to_another_run_does_not_come_in_and_the_components_own_variables_win(
