@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 # From the innermost opening on: one that is not closed costs no second look at all that follows it.
 _EXPRESSION = re.compile(r"\$\{\{([^$}]*(?:(?:\$(?!\{\{)|\}(?!\}))[^$}]*)*)\}\}")
 _OPTIONAL = re.compile(r"\$\[\[([^$\]]*(?:(?:\$(?!\[\[)|\](?!\]))[^$\]]*)*)\]\]")
+# One brace too few, no dollar, or a blank behind it.
+_NEARLY = re.compile(r"(?:\$ ?\{\{?|\{\{)\s*((?:inputs|outputs)\.\w+)\s*\}{1,2}")
 _BRACED = re.compile(r"[${\[\s]*(.*?)[\]}\s]*")
 _NAME = r"[A-Za-z_][\w-]*"
 _PARENT_PORT = re.compile(rf"parent\.(inputs|outputs)\.({_NAME}(?:\.{_NAME})*)")
@@ -121,13 +124,22 @@ class CommandReference:
     optional: bool
 
 
-def command_references(command: str) -> tuple[list[CommandReference], list[tuple[int, str]]]:
-    """What a command refers to, and the expressions that it gets wrong, as (offset, message)."""
+class Slip(NamedTuple):
+    """An expression that a command gets wrong: where, how, its text, and the text meant (empty when unclear)."""
+
+    offset: int
+    what: str
+    text: str
+    instead: str = ""
+
+
+def command_references(command: str) -> tuple[list[CommandReference], list[Slip]]:
+    """What a command refers to, and the expressions that it gets wrong."""
     optional = [match.span() for match in _OPTIONAL.finditer(command)]
     ends = iter([*optional, (len(command), len(command))])
     start, end = next(ends)
     found: list[CommandReference] = []
-    wrong: list[tuple[int, str]] = []
+    wrong: list[Slip] = []
     for match in _EXPRESSION.finditer(command):
         while end <= match.start():
             start, end = next(ends)
@@ -138,17 +150,39 @@ def command_references(command: str) -> tuple[list[CommandReference], list[tuple
         try:
             reference = parse_expression(text)
         except BindingError:
-            wrong.append((match.start(), f"'${{{{{text}}}}}' is neither ${{{{inputs.NAME}}}} nor ${{{{outputs.NAME}}}}"))
+            what = f"'${{{{{text}}}}}' is neither ${{{{inputs.NAME}}}} nor ${{{{outputs.NAME}}}}"
+            wrong.append(Slip(match.start(), what, text, _own(text)))
             continue
         if not isinstance(reference, OwnPort):
-            wrong.append((match.start(), f"'${{{{{text}}}}}' is a binding of a pipeline; a command knows its own ports only"))
+            what = f"'${{{{{text}}}}}' is a binding of a pipeline; a command knows its own ports only"
+            wrong.append(Slip(match.start(), what, text, _own(text)))
             continue
         found.append(CommandReference(reference, match.start(), inside))
-    rest = _EXPRESSION.sub(lambda m: "x" * len(m[0]), command)
-    wrong += [(at, "an expression is not closed by '}}'") for at in _offsets(rest, "${{")]
-    rest = _OPTIONAL.sub(lambda m: "x" * len(m[0]), rest)
-    wrong += [(at, "an optional part is not closed by ']]'") for at in _offsets(rest, "$[[")]
+    rest = _EXPRESSION.sub(_blank, command)
+    wrong += [Slip(match.start(), f"{match[0]!r} is no expression: it stands between '${{{{' and '}}}}'", match[0],
+                   f"${{{{{match[1]}}}}}") for match in _NEARLY.finditer(rest)]
+    rest = _NEARLY.sub(_blank, rest)
+    wrong += [Slip(at, "an expression is not closed by '}}'", "${{") for at in _offsets(rest, "${{")]
+    rest = _OPTIONAL.sub(_blank, rest)
+    wrong += [Slip(at, "an optional part is not closed by ']]'", "$[[") for at in _offsets(rest, "$[[")]
     return found, wrong
+
+
+def idle_options(command: str) -> list[Slip]:
+    """The ``$[[…]]`` of a command without an expression in them: nothing says when they are to be left out."""
+    return [Slip(match.start(), f"{match[0]!r} names no input", match[0],
+                 f"$[[${{{{{match[1].strip()}}}}}]]" if _OWN_PORT.fullmatch(match[1].strip()) else "")
+            for match in _OPTIONAL.finditer(command) if not has_expression(match[1])]
+
+
+def _own(text: str) -> str:
+    """The port of its own that a command means by ``output.x`` or ``parent.outputs.x``; empty when that is unclear."""
+    match = re.fullmatch(rf"(?:parent\.)?(?:jobs\.{_NAME}\.)?(in|out)puts?\.({_NAME})", text)
+    return f"{match[1]}puts.{match[2]}" if match else ""
+
+
+def _blank(match: re.Match[str]) -> str:
+    return "x" * len(match[0])
 
 
 def _offsets(text: str, needle: str) -> list[int]:

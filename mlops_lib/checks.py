@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from .binding import JobPort, PipelinePort, command_references
+from .binding import CommandReference, JobPort, PipelinePort, command_references, idle_options
+from .commands import broken_lines
 from .document import Table
-from .errors import Place, Severity, did_you_mean, listing
+from .errors import Place, Severity, Suggestion, did_you_mean, listing
 from .rules.literals import surprise
 from .spec import (
     DATA_TYPES,
@@ -120,41 +121,70 @@ def _as_value(text: str) -> object:
 
 
 def _check_command(component: CommandComponent, report: Report) -> None:
-    if not component.command:
-        return  # told by its shape
-    place = component.places.get("command", component.place)
-    references, wrong = command_references(component.command)
-    for _, message in wrong:
-        report.add("bad-binding", f"in the command, {message}", place)
+    if not component.command.strip():
+        if component.written is not None:
+            report.add("missing-value", "the command is empty", component.written.place, fix="write what is to be run")
+        return  # one that is absent is told by its shape
+    references, slips = command_references(component.command)
     mentioned: set[tuple[str, str]] = set()
-    wrong_sides: set[str] = set()  # sides with an unknown port: one that seems unused is then likely the one that was meant
+    unclear: set[str] = set()  # sides with a port that is misspelt: one that seems unused is then likely the one that was meant
+    for slip in slips:
+        unclear |= {"inputs", "outputs"}
+        report.add("bad-binding", f"in the command, {slip.what}", component.place_in_command(slip.offset),
+                   fix=Suggestion(slip.text, slip.instead, certain=True) if slip.instead else "")
+    for slip in idle_options(component.command):
+        report.add("bad-binding", f"in the command, {slip.what}", component.place_in_command(slip.offset),
+                   why="$[[…]] is left out when an input in it has no value; without one it always stays",
+                   fix=Suggestion(slip.text, slip.instead, certain=True) if slip.instead else "write it without $[[ and ]]",
+                   severity=Severity.WARNING)
+    for broken in broken_lines(component.command):
+        report.add("line-break", broken.what, component.place_in_command(broken.offset), why=broken.why, fix=broken.fix,
+                   severity=broken.severity)
     for reference in references:
         side, name = reference.port.side, reference.port.name
         if side == "search_space":
             mentioned.add(("inputs", name))
-            continue
-        mentioned.add((side, name.partition(".")[0]))
-        ports: Mapping[str, object] = component.inputs if side == "inputs" else component.outputs
-        if side in component.untold:
-            continue
-        if name.partition(".")[0] not in ports:
-            wrong_sides.add(side)
-            report.add("unknown-port", f"the command uses {side}.{name}, and the component has no such {side[:-1]}", place,
-                       fix=did_you_mean(name, ports))
-            continue
-        port = component.inputs.get(name)
-        if side == "inputs" and port and reference.optional and not port.optional:
-            report.add("not-optional", f"the command has inputs.{name} inside $[[…]], and the input is not optional", place,
-                       why="only optional inputs may stand there", fix=f"write 'optional: true' for {name!r}")
-        if side == "inputs" and port and port.optional and port.default is None and not reference.optional:
-            report.add("optional-input", f"the command needs the optional input {name!r} outside $[[…]]", place,
-                       why="without a value the text would be empty", fix=f"write $[[… ${{{{inputs.{name}}}}}]]")
+        elif side not in component.untold:
+            mentioned.add((side, name.partition(".")[0]))
+            _check_reference(reference, component, unclear, report, unclosed=any(slip.text == "$[[" for slip in slips))
+    _check_unused(component, mentioned, unclear, report)
+
+
+def _check_reference(reference: CommandReference, component: CommandComponent, unclear: set[str], report: Report, *,
+                     unclosed: bool) -> None:
+    """One port that a command names; *unclosed* when it cannot be told what stands in ``$[[…]]``."""
+    side, name = reference.port.side, reference.port.name
+    place = component.place_in_command(reference.offset)
+    ports: Mapping[str, object] = component.inputs if side == "inputs" else component.outputs
+    others: Mapping[str, object] = component.outputs if side == "inputs" else component.inputs
+    if name.partition(".")[0] not in ports:
+        unclear.add(side)
+        fix = did_you_mean(name, ports)
+        if name in others:
+            other = "outputs" if side == "inputs" else "inputs"
+            unclear.add(other)
+            fix = Suggestion(f"{side}.{name}", f"{other}.{name}", certain=True)
+        report.add("unknown-port", f"the command uses {side}.{name}, and the component has no such {side[:-1]}", place, fix=fix)
+        return
+    port = component.inputs.get(name) if side == "inputs" else None
+    if port is None or unclosed:
+        return
+    if reference.optional and not port.optional:
+        report.add("not-optional", f"the command has inputs.{name} inside $[[…]], and the input is not optional", place,
+                   why="only optional inputs may stand there", fix=f"write 'optional: true' for {name!r}")
+    elif port.optional and port.default is None and not reference.optional:
+        report.add("optional-input", f"the command needs the optional input {name!r} outside $[[…]]", place,
+                   why="without a value the text would be empty", fix=f"write $[[… ${{{{inputs.{name}}}}}]]")
+
+
+def _check_unused(component: CommandComponent, mentioned: Collection[tuple[str, str]], unclear: Collection[str],
+                  report: Report) -> None:
     for name, output in component.outputs.items():
-        if ("outputs", name) not in mentioned and "outputs" not in wrong_sides and output.type not in LITERAL_TYPES:
+        if ("outputs", name) not in mentioned and "outputs" not in unclear and output.type not in LITERAL_TYPES:
             report.add("unused-output", f"the command never mentions the output {name!r}", output.place,
                        why="the job cannot know where to write it", fix=f"pass ${{{{outputs.{name}}}}} to the command")
     for name, port in component.inputs.items():
-        if ("inputs", name) not in mentioned and "inputs" not in wrong_sides and port.required:
+        if ("inputs", name) not in mentioned and "inputs" not in unclear and port.required:
             report.add("unused-input", f"the command never mentions the input {name!r}", port.place,
                        why="every job must give it, and nothing reads it",
                        fix=f"pass ${{{{inputs.{name}}}}} to the command, or remove the input", severity=Severity.WARNING)

@@ -9,10 +9,16 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from .errors import Severity
+
 _PORT = re.compile(r"\$\{\{\s*(inputs|outputs|search_space)\.([\w.-]+)\s*\}\}")
 _EXPRESSION = re.compile(r"\$\{\{([^$}]*(?:(?:\$(?!\{\{)|\}(?!\}))[^$}]*)*)\}\}")
 _PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?(?:\.exe)?")
 _SCRIPT = re.compile(r"[\w./-]+\.py")
+_OTHER_SCRIPT = re.compile(r"[\w./-]+\.(?:sh|bash|R|r)")
+_LONE_BACKSLASH = re.compile(r"(?:(?<=[ \t])|^)\\(?=[ \t])")
+_OPTION = re.compile(r"--?[A-Za-z]")
+_CONTINUATION = re.compile(r"\\\r?\n")
 _REDIRECTION = re.compile(r"\d*[<>]{1,2}(?:&\d|&-|\|)?")
 # What means nothing to the shell, wherever it stands.
 _PLAIN = re.compile(r"[A-Za-z0-9_./:,=@%+-]+")
@@ -20,6 +26,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 # Programs that start a script named among their own arguments, what follows it being the script's.
 _LAUNCHERS = frozenset({"accelerate", "coverage", "deepspeed", "env", "exec", "horovodrun", "ipython", "mpirun", "nohup",
                         "srun", "time", "torchrun", "xvfb-run"})
+_INTERPRETERS = frozenset({"Rscript", "bash", "sh", "source"})
 _WITH_VALUE = frozenset({"-W", "-X"})
 
 
@@ -43,17 +50,55 @@ class Word(NamedTuple):
     whole: bool = False
 
 
+class Break(NamedTuple):
+    """A place where lines of a command do not go together as they were meant to."""
+
+    offset: int
+    what: str
+    why: str
+    fix: str
+    severity: Severity
+
+
+def broken_lines(command: str) -> list[Break]:
+    """Where *command* continues a line by a backslash that does not, or goes on without any."""
+    found: list[Break] = []
+    if ("\n" not in command and "\\" not in command) or "<<" in command:  # a here-document has its own rules
+        return found
+    for match in _LONE_BACKSLASH.finditer(command):
+        if any(command.count(quote, 0, match.start()) % 2 for quote in "'\""):
+            continue
+        found.append(Break(
+            match.start(), "the command passes a blank where '\\' was to continue a line",
+            "YAML has joined the lines ('>' and plain text do), so that nothing follows the '\\' but a blank",
+            "remove the '\\'", Severity.ERROR))
+    alone = next((words[0] for words in simple_commands(command) if _OPTION.match(words[0].text)), None)
+    if alone is not None:
+        found.append(Break(
+            alone.offset, f"the command runs {alone.text!r} as a program",
+            "bash takes each line as a command; YAML keeps the lines of a '|' block, and of a '>' block those indented further",
+            "write '>-' and indent all lines of the command alike", Severity.WARNING))
+    continued = _CONTINUATION.search(command) if "$[[" in command else None
+    if continued:
+        found.append(Break(
+            continued.start(), "the command has $[[…]] and continues a line by '\\'",
+            "Azure ML's documentation says that the two do not go together",
+            "write '>-' instead of '|', and no '\\'", Severity.WARNING))
+    return found
+
+
 class Invocation(NamedTuple):
-    """A Python script or module that a command starts, with what it is given."""
+    """A script or module that a command starts, with what it is given; *python* when Python runs it."""
 
     script: str | None
     module: str | None
+    python: bool = True
     arguments: Sequence[Word] = ()
     offset: int = 0
 
 
 def invocations(command: str) -> list[Invocation]:
-    """The Python scripts and modules that *command* starts, in order; empty when that cannot be told."""
+    """The scripts and modules that *command* starts, in order; empty when that cannot be told."""
     if "<<" in command:
         return []
     found = []
@@ -72,7 +117,13 @@ def _started(words: list[Word]) -> Invocation | None:
     program = words[0]
     if _PYTHON.fullmatch(program.text):
         return _of_python(words)
-    if program.text.rpartition("/")[2] in _LAUNCHERS:
+    name = program.text.rpartition("/")[2]
+    if name in _INTERPRETERS:
+        script = next((word for word in words[1:] if not word.text.startswith("-")), None)
+        if script is not None and not script.dynamic and _OTHER_SCRIPT.fullmatch(script.text):
+            return Invocation(script=script.text, module=None, python=False, offset=script.offset)
+        return None
+    if name in _LAUNCHERS:
         for index, word in enumerate(words[1:], 1):
             if _PYTHON.fullmatch(word.text):
                 return _of_python(words[index:])

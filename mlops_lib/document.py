@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import datetime
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
@@ -23,6 +24,7 @@ LIMIT_VALUES = 1_000_000
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where PyYAML was built with it: 8 times faster
 _BLOCK_DEPTH = re.compile(r"(?:[-?:][ \t]+){50,}|[ ]{400,}")
 _LONGEST_NUMBER = 100  # characters; beyond, Python refuses or takes minutes (``1:1:1:…`` counts to the base 60)
+_ESCAPED = frozenset("'\"\\")  # what takes more room in quotes than it is long
 _ODD_BREAKS = re.compile("[\x85\u2028\u2029]")
 _LITERALS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("bool", "float", "int", "null", "timestamp"))
 _COLLECTIONS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
@@ -31,12 +33,33 @@ _COLLECTIONS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 
 
 class Scalar(NamedTuple):
-    """A leaf: what YAML makes of it, the text as written, and whether it stood in quotes."""
+    """A leaf: what YAML makes of it, the text as written, whether it stood in quotes, and of several lines their source."""
 
     value: str | int | float | bool | datetime.date | None
     text: str
     quoted: bool
     place: Place
+    source: str = ""
+
+    def place_of(self, offset: int) -> Place:
+        """Where in the file the word stands that has the character at *offset* of the text; the scalar's place if unclear.
+
+        Folding changes the blanks between words and never the words, so that the n-th word of the text is the n-th of
+        the source, after a block's header.
+        """
+        if not self.source and self.quoted and not _ESCAPED.isdisjoint(self.text):
+            return self.place
+        source = self.source or (f"'{self.text}'" if self.quoted else self.text)
+        header = re.match(r"[|>][^\n]*\n|['\"]", source) if self.quoted else None
+        begin = header.end() if header else 0
+        words = list(re.finditer(r"\S+", self.text[:offset + 1]))
+        found = next(itertools.islice(re.finditer(r"\S+", source[begin:]), len(words) - 1, None), None) if words else None
+        if found is None or not found[0].startswith(words[-1][0]):
+            return self.place
+        at = begin + found.start() + offset - words[-1].start()
+        lines = source[:at].split("\n")
+        column = len(lines[-1]) + (self.place.column if len(lines) == 1 else 1)
+        return Place(self.place.file, self.place.line + len(lines) - 1, column)
 
 
 class Items(NamedTuple):
@@ -93,7 +116,7 @@ def parse(text: str | bytes, file: str) -> Value:
         raise _broken("not-utf8", "a character is not UTF-8", _place_at(text, error.start, file)) from None
     if node is None:
         return Scalar(None, "", False, start)
-    reader = _Reader(file)
+    reader = _Reader(file, text)
     value = reader.read(node, 0)
     if reader.findings:
         raise CompileError(reader.findings)
@@ -164,8 +187,9 @@ for _dumper in (_Dumper, _QuickDumper):
 class _Reader:
     """Nodes of libyaml into values; collects what is wrong on the way."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, text: str) -> None:
         self.file = file
+        self.text = text
         self.findings: list[Finding] = []
         self._seen = 0
         self._shared: dict[int, tuple[yaml.Node, Value, int]] = {}
@@ -208,7 +232,9 @@ class _Reader:
         place = self.place(node)
         tag, text = node.tag, node.value
         if tag == "tag:yaml.org,2002:str":
-            return Scalar(text, text, bool(node.style), place)
+            start, end = node.start_mark, node.end_mark
+            source = self.text[start.index:end.index] if end.line > start.line else ""
+            return Scalar(text, text, bool(node.style), place, source)
         try:
             if tag not in _LITERALS or len(text) > _LONGEST_NUMBER:
                 raise ValueError(tag)

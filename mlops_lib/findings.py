@@ -62,6 +62,8 @@ CODES: Mapping[str, tuple[str, str]] = {
     "jobs-and-component": ("A pipeline job has jobs and a component", "It runs either its own jobs or a pipeline component."),
     "large-snapshot": ("The code is larger than Azure ML's documented limit", ("300 MB or 2,000 files, or what 'limits' in "
                        "mlops.yml says. The largest files are named.")),
+    "line-break": ("A command's lines do not go together", ("A backslash that continues nothing, an option at the start of a "
+                   "line of its own, or a continued line in a command with $[[…]].")),
     "literal-into-data": ("A literal is given to an input for data", ("The input is a file, folder, table or model: give it a "
                           "path.")),
     "missing-code": ("The code that a component names does not exist", "Paths are relative to the file that names them."),

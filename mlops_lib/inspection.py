@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .binding import substitute
-from .commands import invocations
+from .binding import command_references, substitute
+from .commands import Invocation, broken_lines, invocations
 from .document import LIMIT_BYTES, Items, Scalar, Table, Value
 from .errors import CompileError, InputError, Place, Severity, listing, nearest
 from .references import (
@@ -49,7 +49,9 @@ class Limits(NamedTuple):
 
 
 DEFAULT_LIMITS = Limits()
-_MOVES = re.compile(r"\b(?:cd|pushd|git|curl|wget|unzip|tar|azcopy)\s")  # then a script's path says little
+# What changes the folder or brings files: then a script's path says little.
+_MOVES = re.compile(r"\b(?:7z|aws|az|azcopy|cd|cp|curl|git|gsutil|ln|mv|pushd|rsync|tar|tee|unzip|wget)\s"
+                    r"|>\s*[\w./-]+\.(?:py|sh|R)\b")
 
 
 class Inspector:
@@ -80,26 +82,35 @@ class Inspector:
     def command(self, component: CommandComponent) -> None:
         """A command's code: is it there, and do its scripts take what they are given."""
         code = self._code(component.code, component.additional_includes, component)
-        if code is None or not code.is_dir() or moves(component.command):
+        if moves(component.command) or broken_lines(component.command):
             return
-        place = component.places.get("command", component.place)
+        if "code" in component.places and (code is None or not code.is_dir()):
+            return
         included = {Path(component.folder, include).name for include in component.additional_includes}
-        types = {name: port.type for name, port in component.inputs.items()}
         for invocation in invocations(component.command):
             script = invocation.script or f"{(invocation.module or '').replace('.', '/')}.py"
             first = os.path.normpath(script).split(os.sep)[0]
             if os.path.isabs(script) or first in included:
                 continue
-            file = code / script
-            if not file.is_file():
-                if invocation.script is not None:
-                    self.report.add("missing-script", f"the command runs {script!r}, which the code lacks", place,
-                                    fix=nearby(file))
-                continue  # a module that is not in the code is an installed one
-            parser = self._parser(file)
-            for problem in judge(invocation, parser, types) if parser is not None else ():
-                severity = Severity.WARNING if problem.code == "boolean-flag" else Severity.ERROR
-                self.report.add(problem.code, problem.what, place, why=problem.why, fix=problem.fix, severity=severity)
+            file = code / script if code is not None else None
+            if file is not None and file.is_file():
+                self._arguments(invocation, file, component)
+            elif invocation.script is not None:  # a module that is not in the code is an installed one
+                lack = "which the code lacks" if file is not None else "and there is no code"
+                self.report.add("missing-script", f"the command runs {script!r}, {lack}",
+                                component.place_in_command(invocation.offset),
+                                fix=nearby(file) if file is not None else f"add 'code: …', the folder that has {script!r}")
+
+    def _arguments(self, invocation: Invocation, file: Path, component: CommandComponent) -> None:
+        """What a script is given, against the parser of its command line."""
+        parser = self._parser(file) if invocation.python else None
+        if parser is None or command_references(component.command)[1]:
+            return  # of a command with a malformed expression nobody knows the words
+        types = {name: port.type for name, port in component.inputs.items()}
+        for problem in judge(invocation, parser, types):
+            severity = Severity.WARNING if problem.code == "boolean-flag" else Severity.ERROR
+            self.report.add(problem.code, problem.what, component.place_in_command(problem.offset), why=problem.why,
+                            fix=problem.fix, severity=severity)
 
     def parallel(self, component: OtherComponent) -> None:
         """A parallel component's task: its entry script, and what its keys say of its input."""

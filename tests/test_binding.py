@@ -11,6 +11,7 @@ from mlops_lib.binding import (
     PipelinePort,
     command_references,
     has_expression,
+    idle_options,
     meant,
     parse,
     parse_expression,
@@ -132,18 +133,37 @@ def test_references_are_found_with_their_offset_and_whether_they_are_optional() 
 
 
 @pytest.mark.parametrize(
-    ("command", "message"),
+    ("command", "message", "instead"),
     [
-        ("run ${{input.a}}", "neither"),
-        ("run ${{parent.inputs.a}}", "binding of a pipeline"),
-        ("run ${{inputs.a}", "not closed by '}}'"),
-        ("run $[[--a ${{inputs.a}}]", "not closed by ']]'"),
-        ("run ${{}}", "neither"),
+        ("run ${{input.a}}", "neither", "inputs.a"),
+        ("run ${{parent.inputs.a}}", "binding of a pipeline", "inputs.a"),
+        ("run ${{parent.jobs.j.outputs.a}}", "binding of a pipeline", "outputs.a"),
+        ("run ${{inputs.a}", "is no expression", "${{inputs.a}}"),
+        ("run ${inputs.a}", "is no expression", "${{inputs.a}}"),
+        ("run $ {{ inputs.a }}", "is no expression", "${{inputs.a}}"),
+        ("run {{outputs.a}}", "is no expression", "${{outputs.a}}"),
+        ("run ${{inputs.a", "not closed by '}}'", ""),
+        ("run $[[--a ${{inputs.a}}]", "not closed by ']]'", ""),
+        ("run ${{}}", "neither", ""),
     ],
 )
-def test_what_a_command_gets_wrong_is_said_with_its_offset(command: str, message: str) -> None:
+def test_what_a_command_gets_wrong_is_said_with_its_offset_and_what_is_meant(command: str, message: str, instead: str) -> None:
     _, wrong = command_references(command)
-    assert [(offset, message in text) for offset, text in wrong] == [(4, True)]
+    assert [(slip.offset, message in slip.what, slip.instead) for slip in wrong] == [(4, True, instead)]
+    if instead:
+        assert wrong[0].text in command
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("run $[[--a ${{inputs.a}}]]", []),
+        ("run $[[inputs.a]]", [(4, "$[[${{inputs.a}}]]")]),
+        ("run $[[--fast]] $[[ ]]", [(4, ""), (16, "")]),
+    ],
+)
+def test_an_optional_part_without_an_input_is_told(command: str, found: list[tuple[int, str]]) -> None:
+    assert [(slip.offset, slip.instead) for slip in idle_options(command)] == found
 
 
 @pytest.mark.parametrize(

@@ -344,6 +344,13 @@ def test_a_file_that_a_component_needs_and_lacks_is_told(shop: Shop, changed: di
     assert finding.place.file == "components/copy/component.yml"
 
 
+@pytest.mark.parametrize(("command", "script"), [("bash run.sh", "run.sh"), ("Rscript fit.R", "fit.R"), ("python fit.py", "fit.py")])
+def test_a_script_without_any_code_is_missing(shop: Shop, command: str, script: str) -> None:
+    shop.write("components/copy/component.yml", COPY.replace("cp -r", f"{command} &&"))
+    finding = shop.only()
+    assert (finding.code, f"runs {script!r}, and there is no code" in finding.what) == ("missing-script", True)
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -358,7 +365,9 @@ def test_a_file_that_a_component_needs_and_lacks_is_told(shop: Shop, changed: di
         "echo 'see trian.py'",
         "python $SCRIPT.py",
         "python train.py.bak",
-        "bash run.sh",
+        "bash /opt/run.sh",
+        "cp x/run.sh . && bash run.sh",
+        "echo ls > run.sh && bash run.sh",
     ],
 )
 def test_a_script_that_may_be_there_is_not_called_missing(shop: Shop, command: str) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_lib.commands import invocations, simple_commands
+from mlops_lib.commands import broken_lines, invocations, simple_commands
 
 
 def words(command: str) -> list[list[str]]:
@@ -49,7 +49,9 @@ def test_a_command_is_split_as_bash_splits_it(command: str, expected: list[list[
         ("time python a.py", [("a.py", [])]),
         ("python -c pass", []),
         ("python $SCRIPT --a", []),
-        ("Rscript a.R", []),
+        ("Rscript a.R", [("a.R", [])]),
+        ("bash -e run.sh x && sh ./b.sh", [("run.sh", []), ("./b.sh", [])]),
+        ("bash -c 'python a.py' && source activate x && bash $X/a.sh", []),
         ("echo python a.py", []),
         ("python - <<EOF\nprint(1)\nEOF", []),
     ],
@@ -76,8 +78,29 @@ def test_a_word_knows_its_place() -> None:
     assert command[found.arguments[0].offset :].startswith("--x")
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("a --b 1 \\\n  --c 2", []),
+        ("a --b 1 \\ --c 2", [("\\", "error")]),
+        ("a --b 1 \\  --c \\ --d", [("\\", "error"), ("\\", "error")]),
+        ("a 'b \\ c' \"d \\ e\" f\\ g", []),
+        ("a --b 1\n  --c 2\n  --d 3", [("--c", "warning")]),
+        ("a --b 1\n$[[--c ${{inputs.c}}]]", [("--c", "warning")]),
+        ("a 'x\n --b' && b -c\nd -e", []),
+        ("a -b <<EOF\n--c \\ d\nEOF", []),
+        ("a $[[--b ${{inputs.b}}]] \\\n --c", [("\\", "warning")]),
+    ],
+)
+def test_lines_that_do_not_go_together_are_found(command: str, expected: list[tuple[str, str]]) -> None:
+    found = broken_lines(command)
+    assert [severity for _, severity in expected] == [broken.severity.value for broken in found]
+    assert all(command.startswith(text, broken.offset) for (text, _), broken in zip(expected, found, strict=True))
+
+
 @given(st.text(alphabet=st.sampled_from("ab $[{}]'\"\\\n;|&<>()#-=.py`~"), max_size=60))
 def test_no_text_is_too_odd(command: str) -> None:
     for simple in simple_commands(command):
         assert all(0 <= word.offset < len(command) for word in simple)
     invocations(f"python a.py {command}")
+    broken_lines(command)

@@ -424,3 +424,39 @@ def test_what_was_written_is_known_again(data: Any) -> None:
 @pytest.mark.parametrize("text", ["a: one\n", "a: one\nb: 2 # a note\n", "b: 2\na: one\n", "a: one\nb: '2'\n", "a: 'one'\nb: 2\n"])
 def test_what_was_changed_by_hand_is_not_what_was_written(text: str) -> None:
     assert not is_written(text, {"a": "one", "b": 2})
+
+
+# --- places inside a text --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "key: one two three",
+        "é: one two three  # not three",
+        "key: 'one two three'",
+        'key: "one two\n  three"',
+        "key: one\n  two\n\n  three\n",
+        "key: >-\n  one two\n  three\n",
+        "key: |  # two three\n  one\n\n    two\n  three\n",
+        "key: |+\r\n  one two\r\n  three\r\n",
+    ],
+)
+def test_a_word_of_a_text_is_found_in_its_source(text: str) -> None:
+    document = parse("# 日本\n" + text, "f.yml")
+    assert isinstance(document, Table)
+    [value] = document.entries.values()
+    assert isinstance(value, Scalar)
+    lines = ["# 日本", *text.replace("\r\n", "\n").split("\n")]
+    for word in ("one", "two", "three"):
+        place = value.place_of(value.text.index(word))
+        assert lines[place.line - 1][place.column - 1 :].startswith(word)
+
+
+@pytest.mark.parametrize("text", ["key: 'it''s one'", 'key: "a \\"one\\""', 'key: "\\u0061b\n  one"'])
+def test_where_quoting_hides_a_word_the_text_as_a_whole_is_the_place(text: str) -> None:
+    document = parse(text, "f.yml")
+    assert isinstance(document, Table)
+    value = document.entries["key"]
+    assert isinstance(value, Scalar)
+    assert value.place_of(0) == value.place

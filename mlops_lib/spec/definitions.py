@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..document import Items, Table, Value
+from ..document import Items, Scalar, Table, Value
 from ..errors import Place
 from . import reading
 from .assets import NOTHING, Environment
@@ -37,6 +37,7 @@ class CommandComponent:
         environment: ``azureml:…`` text, an inline environment, or None (a pipeline may give a default).
         folder: The folder that relative paths start from.
         file: The file it was read from, absolute; empty when it was not.
+        written: The command as the file has it.
         places: Where each key of the file stands, for messages.
     """
 
@@ -57,6 +58,7 @@ class CommandComponent:
     untold: frozenset[str] = _untold()
     folder: str = field(default="", compare=False)
     file: str = field(default="", compare=False)
+    written: Scalar | None = field(default=None, compare=False, repr=False)
     place: Place = _unseen()
     places: Mapping[str, Place] = _unseen({})
 
@@ -64,6 +66,10 @@ class CommandComponent:
     def type(self) -> str:
         """The type of a job that runs it."""
         return "command"
+
+    def place_in_command(self, offset: int) -> Place:
+        """Where in its file the word of the command stands that has the character at *offset*."""
+        return self.written.place_of(offset) if self.written is not None else self.places.get("command", self.place)
 
     @property
     def role(self) -> str | None:
@@ -452,7 +458,9 @@ def _component_fields(value: Table, folder: str) -> dict[str, Any]:
 
 
 def _command_fields(value: Table, report: Report, folder: str) -> dict[str, Any]:
+    written = value.get("command")
     return {
+        "written": written if isinstance(written, Scalar) else None,
         "command": reading.text(value, "command") or "", "code": reading.text(value, "code"),
         "environment": _environment(value, folder),
         "environment_variables": reading.text_map(value, "environment_variables"),

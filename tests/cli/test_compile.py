@@ -128,7 +128,7 @@ def test_the_hook_stops_a_commit_with_a_mistake(shop: Path, tmp_path: Path) -> N
     run = [sys.executable, "-m", "pre_commit", "run"]
     done = subprocess.run(run, cwd=shop, env=variables, capture_output=True, text=True, timeout=240)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "components/train/component.yml:3:10: the command passes '--raet'" in done.stdout
+    assert "components/train/component.yml:3:50: the command passes '--raet'" in done.stdout
     mlops("validate", "--fix", cwd=shop)
     git("add", ".", cwd=shop)
     done = subprocess.run(run, cwd=shop, env=variables, capture_output=True, text=True, timeout=240)
