@@ -12,6 +12,8 @@ from .graph import External, FromStep, Given, Step, Value
 
 VERSION = "1"  # raise it when a change here must not reuse what was stored before
 
+_SWEEP = "the sweep's "
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
@@ -63,6 +65,21 @@ def fingerprint(step: Step, facts: Facts, made: Mapping[FromStep, str]) -> Finge
         if content is None:
             return None
         parts[f"input {name}"] = f"{component.inputs[name].type}:{content}"
+    if step.sweep is not None:
+        parts |= {f"{_SWEEP}{name}": _digest(text) for name, text in step.sweep.texts().items()}
+    return Fingerprint(_digest({"version": VERSION, "parts": parts}), parts)
+
+
+def of_trial(sweep: Fingerprint, trial: Step, parameters: Mapping[str, str]) -> Fingerprint:
+    """The fingerprint of a sweep's trial: that of a step which gets the same inputs in another way.
+
+    Args:
+        sweep: Of the sweep.
+        trial: The step that the trial is.
+        parameters: The inputs that the search space gives to it.
+    """
+    parts = {name: text for name, text in sweep.parts.items() if not name.startswith(_SWEEP)}
+    parts |= {f"input {name}": f"{trial.component.inputs[name].type}:{text}" for name, text in parameters.items()}
     return Fingerprint(_digest({"version": VERSION, "parts": parts}), parts)
 
 

@@ -26,6 +26,8 @@ from .spec import (
     SingleJob,
 )
 from .spec.ports import NOWHERE
+from .sweep import Sweep
+from .sweep import read as read_sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ Given = Value | External | FromStep
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """A command to run once.
+    """A command to run once; of a sweep, once a trial.
 
     Attributes:
         name: The job's name; inside nested pipelines with the names around it: ``outer.inner``.
@@ -69,6 +71,7 @@ class Step:
         waits: The steps whose outputs it reads, sorted.
         distribution: How many processes run the command; None for one.
         compute: What runs it on Azure ML: the job's own, or the nearest default around it.
+        sweep: What a sweep searches; *inputs* are then those that all its trials have in common.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Step:
     waits: tuple[str, ...]
     distribution: Distribution | None = None
     compute: str | None = field(default=None, compare=False)
+    sweep: Sweep | None = None
 
     def mode_of(self, name: str) -> str | None:
         """How data comes to an input: what the job says of it, or what was said where the data is named, or the component."""
@@ -149,7 +153,7 @@ def build(pipeline: PipelineJob, *, name: str | None = None) -> Graph:
 
 
 def as_pipeline(job: SingleJob) -> PipelineJob:
-    """A command job as the pipeline of one job that runs the same command: its inputs and outputs are the pipeline's."""
+    """A command or sweep job as the pipeline of one job that does the same: its inputs and outputs are the pipeline's."""
     inner = replace(
         job.job,
         inputs={key: Bound(to=PipelinePort("inputs", key), mode=getattr(value, "mode", None), place=value.place)
@@ -162,6 +166,18 @@ def as_pipeline(job: SingleJob) -> PipelineJob:
         description=job.description, tags=job.tags, inputs=job.inputs, outputs=job.outputs, folder=job.folder, place=job.place,
         places=job.places,
     )
+
+
+def trial(step: Step, number: int, parameters: Mapping[str, str]) -> Step:
+    """A trial of a sweep as a step of its own: its inputs are the sweep's and those that the search space gives."""
+    if step.sweep is None:
+        raise ValueError(f"step {step.name!r} is no sweep")
+    ports = dict.fromkeys((name for name in parameters if name not in step.component.inputs), Input(type="any"))
+    return replace(
+        step, name=f"{step.name}.trial_{number}", sweep=None, outputs={}, waits=(),
+        component=replace(step.component, inputs={**step.component.inputs, **ports}),
+        job=replace(step.job, timeout=step.sweep.limits.trial_timeout),
+        inputs={**step.inputs, **{name: Value(text) for name, text in parameters.items()}})
 
 
 def in_order(steps: Mapping[str, Step]) -> dict[str, Step]:
@@ -228,7 +244,7 @@ class _Builder:
         name = f"{prefix}{job.name}"
         variables = {**variables, **job.environment_variables}
         component = job.component
-        if component is None and job.type in ("command", "pipeline"):
+        if component is None and job.type in ("command", "pipeline", "sweep"):
             raise _elsewhere(f"the component {job.reference!r} of job {name!r}", job.reference, job.place)
         if isinstance(component, PipelineComponent):
             ends = self.expand(component, inputs, prefix=f"{name}.", environment_variables=variables,
@@ -236,9 +252,9 @@ class _Builder:
             self.paths += [(end, key, output.path, output.place) for key, output in job.outputs.items()
                            if output.path and isinstance(end := ends.get(key), FromStep)]
             return ends
-        if not isinstance(component, CommandComponent) or job.type != "command":
+        if not isinstance(component, CommandComponent) or job.type not in ("command", "sweep"):
             raise InputError(f"job {name!r} is of type {job.type!r}, which does not run on this machine", place=job.place,
-                             why="command and pipeline jobs do", fix="submit the pipeline to Azure ML")
+                             why="command, sweep and pipeline jobs do", fix="submit the pipeline to Azure ML")
         waits = sorted({value.step for value in inputs.values() if isinstance(value, FromStep)})
         self.steps[name] = Step(
             name=name, component=component, job=job, inputs=inputs,
@@ -248,6 +264,7 @@ class _Builder:
             environment_variables={**component.environment_variables, **variables}, waits=tuple(waits),
             distribution=read_distribution(job.rest.get("distribution") or component.rest.get("distribution")),
             compute=job.compute or compute,
+            sweep=read_sweep(job.document) if job.type == "sweep" else None,
         )
         return {key: FromStep(name, key) for key in component.outputs}
 
@@ -258,7 +275,7 @@ class _Builder:
         for name, port in ports.items():
             value = job.inputs.get(name)
             result = self._follow(value, pipeline, given, made, taken) if value is not None else None
-            if result is None and port.default is not None:
+            if result is None and port.default is not None and name not in job.searched:
                 result = Value(port.default)
             if isinstance(result, External) and result.type == "any":
                 result = replace(result, type=port.type)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_lib.fingerprint import Facts, Fingerprint, changed, fingerprint
-from mlops_lib.graph import External, FromStep, Step, Value
+from mlops_lib.fingerprint import Facts, Fingerprint, changed, fingerprint, of_trial
+from mlops_lib.graph import External, FromStep, Step, Value, trial
 from mlops_lib.spec import CommandComponent, Input, Job, Output
+from mlops_lib.sweep import Goal, Limits, Sweep, Uniform
 
 RAW = External(path="raw", type="uri_folder")
 COMPONENT = CommandComponent(
@@ -147,3 +148,22 @@ def test_two_steps_are_the_same_exactly_when_their_parts_are(one: dict[str, str]
 def test_long_values_and_digests_are_not_repeated() -> None:
     assert changed({"input a": "string:" + "x" * 50}, {"input a": "string:y"}) == ("input a changed",)
     assert changed({"input a": "uri_folder:abc"}, {"input a": "uri_folder:abd"}) == ("input a changed",)
+
+
+# --- sweeps ----------------------------------------------------------------------------------------------------------
+
+SEARCH = Sweep(space={"rate": Uniform(0, 1)}, metric="auc", goal=Goal.MAXIMIZE)
+SWEPT = replaced(sweep=SEARCH, inputs={"raw": RAW})
+
+
+def test_a_sweep_is_told_from_another_and_from_its_trial_alone() -> None:
+    more = dataclasses.replace(SEARCH, limits=Limits(trials=5))
+    before, after = digest(SWEPT), digest(dataclasses.replace(SWEPT, sweep=more))
+    assert len({before.digest, after.digest, digest(replaced(inputs={"raw": RAW})).digest}) == 3
+    assert changed(before.parts, after.parts) == ("the sweep's limits changed",)
+
+
+def test_a_trial_is_the_same_as_a_step_that_gets_its_inputs_in_another_way() -> None:
+    given_ = {"rate": "0.5"}
+    assert of_trial(digest(SWEPT), trial(SWEPT, 0, given_), given_).digest == digest().digest
+    assert of_trial(digest(SWEPT), trial(SWEPT, 1, {"rate": "0.6"}), {"rate": "0.6"}).digest != digest().digest

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mlops_lib.document import parse, unparse
 from mlops_lib.errors import InputError
-from mlops_lib.graph import External, FromStep, Graph, Value, as_pipeline, build
+from mlops_lib.graph import External, FromStep, Graph, Step, Value, as_pipeline, build, trial
 from mlops_lib.spec import PipelineJob, Report, SingleJob, read
 
 
@@ -298,7 +298,7 @@ def test_settings_reach_the_graph() -> None:
 # --- what does not run here ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["sweep", "parallel", "spark", "automl"])
+@pytest.mark.parametrize("kind", ["parallel", "spark", "automl"])
 def test_a_job_that_only_azure_runs_is_refused_by_name(kind: str) -> None:
     with pytest.raises(InputError, match=f"job 'a' is of type '{kind}'") as caught:
         graph({"type": "pipeline", "jobs": {"a": {"type": kind}}})
@@ -349,3 +349,52 @@ limits: {timeout: 60}
         "model": ("model", "mlflow_model", "m"),
     }
     assert not any(output.name for output in only.outputs.values())  # registered once, as the pipeline's
+
+
+# --- sweeps ----------------------------------------------------------------------------------------------------------
+
+SWEEP = """
+type: sweep
+trial:
+  command: run ${{inputs.data}} ${{search_space.rate}} ${{outputs.model}}
+  environment: azureml:e@latest
+inputs: {data: {type: uri_folder, path: ./d}}
+outputs: {model: {type: mlflow_model}}
+search_space: {rate: {type: uniform, min_value: 0, max_value: 1}}
+objective: {goal: maximize, primary_metric: auc}
+limits: {max_total_trials: 3, trial_timeout: 7}
+"""
+
+
+def sweep_step() -> Step:
+    job = read(parse(SWEEP, "s.yml"), Report(), folder="/home", kind="sweep job")
+    assert isinstance(job, SingleJob)
+    return build(as_pipeline(job)).steps["sweep"]
+
+
+def test_a_sweep_is_a_step_whose_inputs_are_those_that_all_trials_share() -> None:
+    step = sweep_step()
+    assert step.sweep is not None
+    assert (step.sweep.metric, step.sweep.limits.trials, list(step.sweep.space)) == ("auc", 3, ["rate"])
+    assert list(step.inputs) == ["data"]
+    assert step.component.outputs["model"].type == "mlflow_model"
+
+
+def test_what_a_search_space_gives_takes_no_default_of_the_trial() -> None:
+    found = graph(
+        {"type": "pipeline", "jobs": {"a": {
+            "type": "sweep", "search_space": {"rate": {"type": "choice", "values": [1]}},
+            "objective": {"goal": "minimize", "primary_metric": "m"}, "limits": {"max_total_trials": 1},
+            "trial": {"command": "x", "environment": "azureml:e:1",
+                      "inputs": {"rate": {"type": "number", "default": 0.5}, "depth": {"type": "integer", "default": 3}}}}}})
+    assert found.steps["a"].inputs == {"depth": Value("3")}
+
+
+def test_a_trial_is_a_step_with_the_inputs_of_the_sweep_and_its_own() -> None:
+    step = sweep_step()
+    found = trial(step, 2, {"rate": "0.5", "group": "{}"})
+    assert (found.name, found.sweep, found.job.timeout, found.waits) == ("sweep.trial_2", None, 7, ())
+    assert found.inputs == {**step.inputs, "rate": Value("0.5"), "group": Value("{}")}
+    assert found.component.inputs.keys() == {"data", "rate", "group"}
+    with pytest.raises(ValueError, match="no sweep"):
+        trial(found, 0, {})

@@ -13,7 +13,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -26,9 +26,10 @@ from ..references import redacted, was_redacted
 if TYPE_CHECKING:
     from ..engines import Event, Listener, Run
     from ..engines.local.process import Invocation
+    from ..plan import StoredOutput
     from ..project import Project
     from ..spec import PipelineJob
-    from ..stores.records import AssetRecord, RunRecord
+    from ..stores.records import AssetRecord, RunRecord, StepRecord, TrialRecord
     from ..stores.store import Store
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -464,14 +465,19 @@ def show_run(context: click.Context, run: str, as_json: bool) -> None:
     store = _store(context)
     record = store.records.run(run)
     steps = store.records.steps(record.id)
+    trials = {trial.step: trial for trial in store.records.trials(record.id)}
     if as_json:
+        def told(outputs: Mapping[str, StoredOutput]) -> dict[str, Any]:
+            return {name: {"path": str(store.folder / output.path), "type": output.type, "digest": output.digest}
+                    for name, output in outputs.items()}
+
         _print_json(_run_json(record) | {
-            "outputs": {name: {"path": str(store.folder / output.path), "type": output.type, "digest": output.digest}
-                        for name, output in record.outputs.items()},
+            "outputs": told(record.outputs),
             "steps": [{"name": step.name, "status": step.status.value, "reason": step.reason, "seconds": step.seconds,
                        "peak_memory": step.peak_memory, "exit_code": step.exit_code, "command": step.command,
                        "log": str(store.folder / step.log) if step.log else None, "metrics": _finite(step.metrics),
-                       "params": dict(step.params), "waits": list(step.waits)} for step in steps],
+                       "params": dict(step.params), "outputs": told(step.outputs), "waits": list(step.waits),
+                       **({"trial": _trial_json(trials[step.name])} if step.name in trials else {})} for step in steps],
             "differs_on_azure": [dataclasses.asdict(told) for told in store.records.differences(record.id)],
         })
         return
@@ -480,16 +486,32 @@ def show_run(context: click.Context, run: str, as_json: bool) -> None:
                + (f", took {duration(record.ended - record.started)}" if record.ended else ""))
     _columns([("STEP", "STATUS", "TOOK", "MEMORY", "WHY")] + [
         (step.name, step.status.value, duration(step.seconds) if step.seconds is not None else "–",
-         megabytes(step.peak_memory), step.reason) for step in steps])
+         megabytes(step.peak_memory), _trial_words(trials[step.name], step) if step.name in trials else step.reason)
+        for step in steps])
     for name, output in record.outputs.items():
         click.echo(f"output {name}: {_short(store.folder / output.path)} ({output.type}, {megabytes(output.size)})")
     for step in steps:
-        for metric, value in step.metrics.items():
+        for metric, value in step.metrics.items() if step.name not in trials else ():
             click.echo(f"metric {step.name}: {metric} = {value:.6g}")
     for difference in store.records.differences(record.id):
         click.echo(f"differs on Azure: {difference}")
     if record.error:
         click.echo(record.error)
+
+
+def _trial_json(trial: TrialRecord) -> dict[str, Any]:
+    return {"sweep": trial.sweep, "number": trial.number, "parameters": dict(trial.parameters), "metric": trial.metric,
+            "objective": trial.objective, "best": trial.best}
+
+
+def _trial_words(trial: TrialRecord, step: StepRecord) -> str:
+    """What a trial tried and what came of it."""
+    words = [" ".join(f"{name}={text}" for name, text in trial.parameters.items())]
+    if trial.objective is not None:
+        words.append(f"{trial.metric} = {trial.objective:.6g}")
+    if step.status.value not in ("completed", "reused", "failed"):
+        words.append(step.reason)
+    return ", ".join([*words, "the best"] if trial.best else words)
 
 
 @runs.command()

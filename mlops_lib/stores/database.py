@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import RunError
 from .locks import exclusive
 
-_VERSION = 2  # raise it when the schema changes; every statement below must then do for an older file as well
+_VERSION = 3  # raise it when the schema changes; every statement below must then do for an older file as well
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, status TEXT NOT NULL, started REAL NOT NULL, ended REAL,
@@ -26,6 +26,12 @@ CREATE TABLE IF NOT EXISTS steps (
     fingerprint TEXT, started REAL, seconds REAL, peak_memory INTEGER, exit_code INTEGER, log TEXT NOT NULL DEFAULT '',
     outputs TEXT NOT NULL DEFAULT '{}', metrics TEXT NOT NULL DEFAULT '{}', params TEXT NOT NULL DEFAULT '{}',
     command TEXT NOT NULL DEFAULT '', waits TEXT NOT NULL DEFAULT '[]', PRIMARY KEY (run, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS trials (
+    run TEXT NOT NULL, sweep TEXT NOT NULL, number INTEGER NOT NULL, step TEXT NOT NULL, parameters TEXT NOT NULL,
+    metric TEXT NOT NULL, goal TEXT NOT NULL, curve TEXT NOT NULL DEFAULT '[]', stopped INTEGER NOT NULL DEFAULT 0,
+    best INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (run, sweep, number)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS results (
     fingerprint TEXT PRIMARY KEY, outputs TEXT NOT NULL, metrics TEXT NOT NULL, params TEXT NOT NULL, run TEXT NOT NULL,

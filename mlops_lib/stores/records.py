@@ -13,6 +13,7 @@ from typing import Any
 from ..differs import Difference
 from ..errors import InputError, did_you_mean, nearest
 from ..plan import Stored, StoredOutput
+from ..sweep import Goal, objective
 from .database import Database
 from .locks import is_held
 
@@ -59,6 +60,39 @@ class StepRecord:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TrialRecord:
+    """What makes a step a trial of a sweep.
+
+    Attributes:
+        sweep: The sweep's step.
+        number: From 0 on, in the order in which the trials were chosen.
+        step: The trial's step.
+        parameters: What the search space gave it.
+        metric: The sweep's primary metric.
+        goal: What it should be.
+        curve: What the trial logged of it, in order.
+        stopped: The sweep ended it early, because others did better: it is over as much as one that ran to its end.
+        best: Its outputs are the sweep's.
+    """
+
+    run: str
+    sweep: str
+    number: int
+    step: str
+    parameters: Mapping[str, str]
+    metric: str
+    goal: Goal
+    curve: Sequence[float] = ()
+    stopped: bool = False
+    best: bool = False
+
+    @property
+    def objective(self) -> float | None:
+        """The best that it logged of the primary metric."""
+        return objective(self.goal, self.curve)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RunRecord:
     """One run of a pipeline; *request* is what to ask for to run it again."""
 
@@ -76,6 +110,7 @@ class RunRecord:
 _STEP_COLUMNS = ("run", "name", "position", "status", "reason", "fingerprint", "started", "seconds", "peak_memory",
                  "exit_code", "log", "outputs", "metrics", "params", "command", "waits")
 _RUN_COLUMNS = ("id", "pipeline", "status", "started", "ended", "request", "outputs", "error", "mlflow_run")
+_TRIAL_COLUMNS = ("run", "sweep", "number", "step", "parameters", "metric", "goal", "curve", "stopped", "best")
 _STEP_SQL = f"INSERT OR REPLACE INTO steps ({', '.join(_STEP_COLUMNS)}) VALUES ({', '.join('?' * len(_STEP_COLUMNS))})"
 
 
@@ -149,8 +184,9 @@ class Records:
         return [self._run(row) for row in rows]
 
     def steps(self, run: str) -> list[StepRecord]:
-        """A run's steps in the order of its graph."""
-        rows = self.database.rows(f"SELECT {', '.join(_STEP_COLUMNS)} FROM steps WHERE run = ? ORDER BY position", [run])
+        """A run's steps in the order of its graph, a sweep's trials after the sweep."""
+        rows = self.database.rows(f"SELECT {', '.join(_STEP_COLUMNS)} FROM steps WHERE run = ? "
+                                  "ORDER BY position, length(name), name", [run])
         steps = [_step(row) for row in rows]
         if any(step.status is Status.RUNNING for step in steps) and not is_held(self.lock_of(run)):
             steps = [replace(step, status=Status.INTERRUPTED) if step.status is Status.RUNNING else step for step in steps]
@@ -186,6 +222,35 @@ class Records:
                     step.fingerprint, _outputs_text(step.outputs), _text(step.metrics), _text(step.params), step.run, step.log))
             self.database.write("INSERT OR REPLACE INTO latest VALUES (?, ?, ?, ?)",
                                 (pipeline, step.name, step.fingerprint, step.seconds))
+
+    def save_trial(self, trial: TrialRecord) -> None:
+        """Insert or replace what makes a step a trial."""
+        self.database.write(
+            f"INSERT OR REPLACE INTO trials ({', '.join(_TRIAL_COLUMNS)}) VALUES ({', '.join('?' * len(_TRIAL_COLUMNS))})",
+            (trial.run, trial.sweep, trial.number, trial.step, json.dumps(dict(trial.parameters)), trial.metric,
+             trial.goal.value, json.dumps(list(trial.curve)), trial.stopped, trial.best))
+
+    def trials(self, run: str, sweep: str | None = None) -> list[TrialRecord]:
+        """The trials of a run, or of one sweep in it, by number."""
+        where, parameters = ("run = ? AND sweep = ?", [run, sweep]) if sweep is not None else ("run = ?", [run])
+        rows = self.database.rows(
+            f"SELECT {', '.join(_TRIAL_COLUMNS)} FROM trials WHERE {where} ORDER BY sweep, number", parameters)
+        return [_trial(row) for row in rows]
+
+    def trials_before(self, fingerprint: str, run: str) -> list[TrialRecord]:
+        """The trials of the last run but *run* in which a sweep had that fingerprint; empty when there is none."""
+        rows = self.database.rows(
+            "SELECT s.run, s.name FROM steps s JOIN runs r ON r.id = s.run WHERE s.fingerprint = ? AND s.run <> ? AND EXISTS "
+            "(SELECT 1 FROM trials t WHERE t.run = s.run AND t.sweep = s.name) ORDER BY r.started DESC LIMIT 1",
+            [fingerprint, run])
+        return self.trials(*rows[0]) if rows else []
+
+    def curve(self, stored: Stored, metric: str) -> Sequence[float] | None:
+        """What the trial that left a result logged of a metric; None when it was no trial of a sweep for that metric."""
+        rows = self.database.rows(
+            "SELECT t.curve FROM steps s JOIN trials t ON t.run = s.run AND t.step = s.name "
+            "WHERE s.run = ? AND s.fingerprint = ? AND t.metric = ? LIMIT 1", [stored.run, stored.fingerprint, metric])
+        return tuple(json.loads(rows[0][0])) if rows else None
 
     def parts(self, fingerprint: str) -> dict[str, str] | None:
         """What a fingerprint is made of, when a step with it was ever started."""
@@ -223,6 +288,14 @@ def _step(row: Sequence[Any]) -> StepRecord:
                "metrics": json.loads(values["metrics"]), "params": json.loads(values["params"]),
                "waits": tuple(json.loads(values["waits"]))}
     return StepRecord(**values)
+
+
+def _trial(row: Sequence[Any]) -> TrialRecord:
+    values = dict(zip(_TRIAL_COLUMNS, row, strict=True))
+    values |= {"parameters": json.loads(values["parameters"]), "goal": Goal(values["goal"]),
+               "curve": tuple(json.loads(values["curve"])),
+               "stopped": bool(values["stopped"]), "best": bool(values["best"])}
+    return TrialRecord(**values)
 
 
 def _text(values: Mapping[str, Any]) -> str:

@@ -10,7 +10,8 @@ from mlops_lib.errors import InputError
 from mlops_lib.plan import StoredOutput
 from mlops_lib.stores.database import Database
 from mlops_lib.stores.locks import exclusive
-from mlops_lib.stores.records import Assets, Records, RunRecord, Status, StepRecord
+from mlops_lib.stores.records import Assets, Records, RunRecord, Status, StepRecord, TrialRecord
+from mlops_lib.sweep import Goal
 
 
 @pytest.fixture
@@ -163,3 +164,48 @@ def test_an_asset_that_is_not_there_is_named(assets: Assets) -> None:
     assert caught.value.fix == "did you mean 'best'?"
     assert [record.name for record in assets.latest("model")] == ["best"]
     assert assets.latest("data") == []
+
+
+def trial(number: int, run: str = "r", **more: Any) -> TrialRecord:
+    told = {"sweep": "s", "step": f"s.trial_{number}", "parameters": {"x": str(number)}, "metric": "loss", "goal": Goal.MINIMIZE}
+    return TrialRecord(run=run, number=number, **(told | more))
+
+
+def test_a_trial_is_read_as_it_was_written(records: Records) -> None:
+    told = trial(3, curve=(0.5, 0.25, math.inf), stopped=True)
+    records.save_trial(trial(3))
+    records.save_trial(told)
+    records.save_trial(trial(0, sweep="other", goal=Goal.MAXIMIZE, curve=(0.5, 0.25), best=True))
+    assert records.trials("r", "s") == [told]
+    assert [found.sweep for found in records.trials("r")] == ["other", "s"]
+    assert [found.objective for found in records.trials("r")] == [0.5, 0.25]
+    assert records.trials("another") == []
+    assert trial(1).objective is None
+
+
+def test_the_trials_of_a_sweep_follow_it_by_number(records: Records) -> None:
+    names = ["s.trial_10", "s", "s.trial_2", "s.trial_1"]
+    records.save_steps([step("later", position=1), *map(step, names)])
+    assert [found.name for found in records.steps("r")] == ["s", "s.trial_1", "s.trial_2", "s.trial_10", "later"]
+
+
+def test_the_trials_of_the_last_run_of_the_same_sweep_are_found(records: Records) -> None:
+    for number, (name, fingerprint) in enumerate([("old", "f"), ("new", "f"), ("other", "g"), ("without", "f")]):
+        records.save_run(run(name, started=float(number)))
+        records.save_steps([dataclasses.replace(step("s", fingerprint=fingerprint), run=name)])
+        if name != "without":
+            records.save_trial(trial(0, name))
+    assert [found.run for found in records.trials_before("f", "now")] == ["new"]
+    assert [found.run for found in records.trials_before("f", "new")] == ["old"]
+    assert records.trials_before("h", "now") == []
+
+
+def test_a_result_has_a_curve_when_a_trial_for_that_metric_left_it(records: Records) -> None:
+    done = step("s.trial_1", fingerprint="f", outputs={"o": output()})
+    records.store(done, "p", reusable=True)
+    stored = records.lookup("f")
+    assert stored is not None
+    assert records.curve(stored, "loss") is None
+    records.save_trial(trial(1, curve=(2.0, 1.0)))
+    assert records.curve(stored, "loss") == (2.0, 1.0)
+    assert records.curve(stored, "accuracy") is None

@@ -8,10 +8,10 @@ from dataclasses import replace
 from ...catalogue import Catalogue
 from ...errors import InputError, did_you_mean
 from ...fingerprint import changed, fingerprint
-from ...graph import External, FromStep, Given, Graph, GraphOutput, Step, Value
+from ...graph import External, FromStep, Given, Graph, GraphOutput, Step, Value, trial
 from ...plan import Action, Plan, PlannedStep
 from ...spec import JobOutput
-from ...stores.records import RunRecord, StepRecord
+from ...stores.records import RunRecord, StepRecord, TrialRecord
 from ...stores.store import Store
 from .facts import Ground, gather
 
@@ -36,10 +36,11 @@ def plan_again(graph: Graph, catalogue: Catalogue, store: Store, run: RunRecord,
     then = {step.name: step for step in store.records.steps(run.id)}
     if name not in then:
         raise InputError(f"run {run.id} has no step {name!r}", fix=did_you_mean(name, then))
-    if name not in graph.steps:
+    told = next((told for told in store.records.trials(run.id) if told.step == name), None)
+    step = _trial(graph, told) if told is not None else graph.steps.get(name)
+    if step is None:
         raise InputError(f"the pipeline no longer has a step {name!r}", fix=did_you_mean(name, graph.steps))
     before = store.records.parts(then[name].fingerprint or "") or {}
-    step = graph.steps[name]
     inputs = {key: found for key, given in step.inputs.items()
               if (found := _as_then(step, key, given, then, before, store, run)) is not None}
     ports = step.component.outputs
@@ -48,9 +49,18 @@ def plan_again(graph: Graph, catalogue: Catalogue, store: Store, run: RunRecord,
         key: GraphOutput(source=FromStep(name, key), type=port.type, spec=JobOutput()) for key, port in ports.items()})
     ground = gather(alone, catalogue, store)
     now = fingerprint(step, ground.facts, {})
+    if told is not None:
+        searched = {f"AZUREML_SWEEP_{key}": text for key, text in told.parameters.items()}
+        step = replace(step, environment_variables={**searched, **step.environment_variables})
     planned = PlannedStep(step=step, action=Action.RUN, reason=f"asked for, with the inputs of {run.id}", fingerprint=now)
     plan = Plan(graph=alone, facts=ground.facts, steps={name: planned}, reuse=False)
     return plan, ground, changed(before, now.parts) if now and before else ()
+
+
+def _trial(graph: Graph, told: TrialRecord) -> Step | None:
+    """A trial of a sweep that is still there."""
+    sweep = graph.steps.get(told.sweep)
+    return trial(sweep, told.number, told.parameters) if sweep is not None and sweep.sweep is not None else None
 
 
 def _as_then(step: Step, key: str, given: Given, then: Mapping[str, StepRecord], before: Mapping[str, str], store: Store,

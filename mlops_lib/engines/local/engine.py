@@ -34,10 +34,12 @@ from ...stores.records import RunRecord, Status, StepRecord
 from ...stores.snapshots import take
 from ...stores.store import Store
 from .. import Listener, Outputs, Run, RunOutput, RunStarted, StepFinished, StepPrinted, StepStarted
+from . import sampling
 from .facts import Ground
 from .logs import Follower
 from .process import FreshProcess, Invocation, Launcher
 from .steps import Ended, Scene, Source, Started, StepAtWork, Task, reused
+from .sweeps import SweepAtWork
 from .tracking import Tracking
 from .workplace import clear, unquoted
 
@@ -72,6 +74,7 @@ class LocalEngine:
 
     def submit(self, plan: Plan, *, request: Mapping[str, Any], listener: Listener = lambda event: None) -> Run:
         """Run *plan* to its end; a failed step makes a failed Run, not an exception."""
+        sampling.check(planned.step for planned in plan.steps.values() if planned.action is not Action.REUSE)
         with ExitStack() as stack:
             return self._execution(stack, plan, request=request, listener=listener).run()
 
@@ -84,7 +87,14 @@ class LocalEngine:
 
         Returns:
             What *use* returned.
+
+        Raises:
+            InputError: the step is a sweep.
         """
+        [planned] = plan.steps.values()
+        if planned.step.sweep is not None:
+            raise InputError(f"{planned.step.name!r} is a sweep, and a shell is for one command",
+                             fix=f"name one of its trials: {planned.step.name}.trial_0")
         with ExitStack() as stack:
             execution = self._execution(stack, plan, request={}, listener=lambda event: None)
             stack.callback(remove, self._store.folder / "runs" / execution.scene.run)
@@ -188,7 +198,7 @@ class _Execution:
         self.unsaved: list[StepRecord] = []
         self.made: dict[FromStep, str] = {}
         self.paths: dict[FromStep, Path] = {}
-        self.active: dict[str, tuple[StepAtWork, Follower]] = {}
+        self.active: dict[str, tuple[StepAtWork | SweepAtWork, Follower]] = {}
         self.landing = 0  # outputs on their way to where they go
         self.landed: set[Destination] = set()
         self.pool: ThreadPoolExecutor | None = None
@@ -293,10 +303,16 @@ class _Execution:
             else:
                 self.queue.wants_to_run(name, verdict)
         while not self.stopping and len(self.active) < self.jobs and (planned := self.queue.pop()) is not None:
-            at_once = min(self.jobs, len(self.active) + 1 + self.queue.waiting_to_run)
-            work = StepAtWork(self._task(planned, max(1, cores() // at_once)), self.scene, self.inbox.put)
+            task = self._task(planned, self._share(1))
+            work = (SweepAtWork(task, self.scene, self.inbox.put, self._share) if planned.step.sweep is not None else
+                    StepAtWork(task, self.scene, self.inbox.put))
             pool.submit(work.work)
             self.active[planned.step.name] = work, Follower(work.log)
+
+    def _share(self, more: int = 0) -> int:
+        """The cores of each step, when all that could run does, and so many *more*."""
+        at_once = min(self.jobs, len(self.active) + self.queue.waiting_to_run + more)
+        return max(1, cores() // max(1, at_once))
 
     def _judge(self, name: str) -> PlannedStep | StepRecord:
         """What happens to a step whose turn has come; a record when it cannot run."""

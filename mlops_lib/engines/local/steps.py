@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import JobError, MlopsError, RunError, duration
+from ...fingerprint import Fingerprint
 from ...graph import Step, Value
 from ...plan import PlannedStep, Stored
 from ...references import redacted
 from ...stores.database import is_full, refused
 from ...stores.files import FileEntry
 from ...stores.locks import exclusive
-from ...stores.records import Status, StepRecord
+from ...stores.records import Status, StepRecord, TrialRecord
 from ...stores.store import Store
 from .logs import tail
 from .process import Exit, Invocation, Launcher, Process, Together, describe_exit, free_ports
-from .tracking import Tracking
+from .tracking import Above, LoggedRun, Tracking
 from .workplace import Workplace
 
 _CLAIMS = 1024
@@ -46,6 +48,14 @@ class Source:
     unchanged: Callable[[], bool] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a task has that is a trial of a sweep: its record, and the sweep's own run in MLflow."""
+
+    record: TrialRecord
+    above: Above
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
     """A step that is to run, with all it needs.
@@ -55,6 +65,7 @@ class Task:
         code: The files of its working directory.
         threads: Its share of the cores.
         shared: Whether a result that another run has just made does.
+        trial: What makes it one of a sweep's trials.
     """
 
     planned: PlannedStep
@@ -63,6 +74,7 @@ class Task:
     code: Sequence[FileEntry]
     threads: int
     shared: bool
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,12 +107,17 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A step is over: it has a record, and when it failed an error; or the run itself cannot go on."""
+    """A step is over: it has a record, and when it failed an error; or the run itself cannot go on.
+
+    Attributes:
+        curve: What a trial logged of its sweep's primary metric.
+    """
 
     step: str
     record: StepRecord
     error: str = ""
     failure: BaseException | None = None
+    curve: Sequence[float] = ()
 
 
 class StepAtWork:
@@ -119,6 +136,12 @@ class StepAtWork:
         self._lock = threading.Lock()
         self._stopped = False
         self._process: Process | None = None
+        self._mlflow_run = ""
+
+    def curve(self) -> Sequence[float]:
+        """What a trial at work has logged so far of its sweep's primary metric."""
+        trial, run = self.task.trial, self._mlflow_run
+        return self._scene.tracking.curve(run, trial.record.metric) if trial and run else ()
 
     def stop(self, *, now: bool = False) -> None:
         """End it: politely and after a grace period for sure, or at once. Safe from any thread."""
@@ -129,33 +152,17 @@ class StepAtWork:
 
     def work(self) -> None:
         """Run the step; called once, in a worker thread."""
-        try:
-            ended = self._claimed()
-        except OSError as error:
-            ended = Ended(self._step.name, self._canceled(), failure=refused(error))
-        except BaseException as error:  # the main thread raises it
-            ended = Ended(self._step.name, self._canceled(), failure=error)
-        self._tell(ended)
-
-    def _canceled(self) -> StepRecord:
-        return dataclasses.replace(self.task.record, status=Status.CANCELED, reason="the run was stopped")
+        self._tell(outcome(self.task, self._claimed))
 
     def _claimed(self) -> Ended:
         """Run the step, unless somebody is at the same one: then wait, and use what that made."""
         fingerprint = self.task.planned.fingerprint
         if fingerprint is None or not self.task.shared:
             return self._execute()
-        store = self._scene.store
-        claim = store.folder / "locks" / f"claim-{int(fingerprint.digest[:8], 16) % _CLAIMS}"
-        with exclusive(claim, give_up=lambda: self._stopped) as held:
+        with claimed(self._scene.store, "claim", fingerprint, give_up=lambda: self._stopped) as held:
             if not held:
-                return Ended(self._step.name, self._canceled())
-            stored = store.lookup(fingerprint)
-            if stored is None:
-                return self._execute()
-            record = reused(self.task.record, stored, "has just been made")
-            store.records.save_steps([record])
-            return Ended(self._step.name, record)
+                return Ended(self._step.name, canceled(self.task.record))
+            return reused_at_once(self.task, self._scene.store, fingerprint, "has just been made") or self._execute()
 
     def _execute(self) -> Ended:
         place = self._prepare()
@@ -189,38 +196,53 @@ class StepAtWork:
     def _variables(self, place: Workplace, mlflow_run: str, mlflow: Mapping[str, str]) -> dict[str, str]:
         scene = self._scene
         return place.variables(self._step, run=scene.mlflow_run, step_run=mlflow_run, experiment=scene.experiment,
-                               threads=max(1, self.task.threads // _processes(self._step)), mlflow=mlflow)
+                               threads=max(1, self.task.threads // _processes(self._step)), mlflow=mlflow,
+                               searched=self.task.trial.record.parameters if self.task.trial else {})
 
     def _run_in(self, place: Workplace) -> Ended:
         scene, step = self._scene, self._step
-        mlflow_run, mlflow = scene.tracking.reserve(step.name)
+        trial = self.task.trial
+        self._mlflow_run, mlflow = scene.tracking.reserve(step.name, trial.above if trial else None)
         record = dataclasses.replace(self.task.record, status=Status.RUNNING, started=time.time(),
                                      command=redacted(place.command(step)), log=str(self.log.relative_to(scene.store.folder)))
         fingerprint = self.task.planned.fingerprint
+        if trial is not None:
+            scene.store.records.save_trial(trial.record)
         scene.store.records.begin(record, scene.pipeline, fingerprint.parts if fingerprint else {})
-        variables = self._variables(place, mlflow_run, mlflow)
+        variables = self._variables(place, self._mlflow_run, mlflow)
         begun = time.monotonic()
         ended, timed_out = self._process_of(
             Invocation(command=place.command(step), folder=place.code, environment=variables, log=self.log))
         if ended is None:
-            return Ended(step.name, self._canceled())
+            return Ended(step.name, canceled(self.task.record))
         record = dataclasses.replace(record, seconds=time.monotonic() - begun, peak_memory=ended.peak_memory,
                                      exit_code=ended.code)
         place.keep_side_outputs(self.log.with_name(step.name))
         problem = self._problem(ended, timed_out, place)
-        logged = scene.tracking.finish(mlflow_run, succeeded=not problem)
-        if logged is not None:
-            record = dataclasses.replace(record, metrics=logged.metrics, params=logged.params)
-        if problem and self._stopped and not timed_out:
-            return Ended(step.name, dataclasses.replace(record, status=Status.CANCELED, reason="the run was stopped"))
+        # One that was told to end may have ended well in its own eyes, with half of its outputs.
+        stopped = self._stopped and not timed_out
+        record, curve = self._logged(record, succeeded=not problem and not stopped, stopped=stopped)
+        if stopped:
+            return Ended(step.name, canceled(record), curve=curve)
         if not problem:
             try:
-                return Ended(step.name, self._keep(place, record))
+                return Ended(step.name, self._keep(place, record), curve=curve)
             except RunError:
                 raise
             except JobError as error:
                 problem = error.what
-        return Ended(step.name, dataclasses.replace(record, status=Status.FAILED), self._failure(problem))
+        return Ended(step.name, dataclasses.replace(record, status=Status.FAILED), self._failure(problem), curve=curve)
+
+    def _logged(self, record: StepRecord, *, succeeded: bool, stopped: bool) -> tuple[StepRecord, Sequence[float]]:
+        """The record with what the step logged, and of a trial what it logged of the primary metric."""
+        trial = self.task.trial
+        parameters, metric = (trial.record.parameters, trial.record.metric) if trial else ({}, None)
+        logged = self._scene.tracking.finish(self._mlflow_run, succeeded=succeeded, stopped=stopped, curve_of=metric,
+                                             parameters=parameters) or LoggedRun(run_id="", metrics={}, params={})
+        if trial is not None:
+            # Before the result is there for others: who finds that finds this too.
+            self._scene.store.records.save_trial(dataclasses.replace(trial.record, curve=logged.curve))
+        return dataclasses.replace(record, metrics=logged.metrics, params={**parameters, **logged.params}), logged.curve
 
     def _process_of(self, invocation: Invocation) -> tuple[Exit | None, bool]:
         """Run the process to its end: how it ended (None: it was not started any more), and whether its time was up."""
@@ -324,6 +346,44 @@ class StepAtWork:
 def _processes(step: Step) -> int:
     """How many processes of a step run at once."""
     return step.distribution.processes + step.distribution.servers if step.distribution else 1
+
+
+def outcome(task: Task, work: Callable[[], Ended]) -> Ended:
+    """What *work* comes to; an error that no step can answer for is handed on to the main thread."""
+    try:
+        return work()
+    except OSError as error:
+        return Ended(task.record.name, canceled(task.record), failure=refused(error))
+    except BaseException as error:
+        return Ended(task.record.name, canceled(task.record), failure=error)
+
+
+def canceled(record: StepRecord) -> StepRecord:
+    """A step that was not let finish."""
+    return dataclasses.replace(record, status=Status.CANCELED, reason="the run was stopped")
+
+
+@contextlib.contextmanager
+def claimed(store: Store, kind: str, fingerprint: Fingerprint, *, give_up: Callable[[], bool]) -> Iterator[bool]:
+    """Be alone with a fingerprint among all runs of the project; whether that is so: False when *give_up* said yes."""
+    with exclusive(store.folder / "locks" / f"{kind}-{int(fingerprint.digest[:8], 16) % _CLAIMS}", give_up=give_up) as held:
+        yield held
+
+
+def reused_at_once(task: Task, store: Store, fingerprint: Fingerprint, reason: str) -> Ended | None:
+    """A step that is over because its result is there; None when it is not."""
+    stored = store.lookup(fingerprint)
+    trial, curve = task.trial, None
+    if stored is not None and trial is not None:
+        curve = store.records.curve(stored, trial.record.metric)
+    if stored is None or (trial is not None and curve is None):
+        return None
+    record = reused(task.record, stored, reason)
+    if trial is not None:
+        record = dataclasses.replace(record, params={**trial.record.parameters, **record.params})
+        store.records.save_trial(dataclasses.replace(trial.record, curve=curve or ()))
+    store.records.save_steps([record])
+    return Ended(record.name, record, curve=curve or ())
 
 
 def reused(record: StepRecord, stored: Stored, reason: str) -> StepRecord:

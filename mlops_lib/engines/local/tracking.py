@@ -15,11 +15,11 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 if TYPE_CHECKING:
@@ -36,11 +36,24 @@ _STOP_S: Final = 60  # a migration is not interrupted
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoggedRun:
-    """What a step logged to its own run; of a metric with a history, the last value."""
+    """What a step logged to its own run; of a metric with a history, the last value.
+
+    Attributes:
+        curve: All values of the metric that was asked for, in order.
+    """
 
     run_id: str
     metrics: Mapping[str, float]
     params: Mapping[str, str]
+    curve: Sequence[float] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Above:
+    """The run that a trial's run belongs to: its id, and the step's name that it gets when it does not exist yet."""
+
+    run_id: str
+    step: str
 
 
 class Tracking:
@@ -101,15 +114,17 @@ class Tracking:
             self._hear()
         return self._problem
 
-    def reserve(self, step: str) -> tuple[str, Mapping[str, str]]:
+    def reserve(self, step: str, above: Above | None = None) -> tuple[str, Mapping[str, str]]:
         """A run id for *step*, and the variables that make plain MLflow calls in its process log to that run.
+
+        The run will be a child of the pipeline's, or of the one *above* it.
 
         They replace what the user's own environment says about MLflow's servers. ``MLFLOW_EXPERIMENT_ID`` is among them
         only when the experiment exists already.
         """
         run_id = uuid.uuid4().hex
-        # Quoted twice: servers undo one, and a step's name may have slashes.
-        address = f"{self.uri}/steps/{run_id}/{quote(quote(step, safe=''), safe='')}"
+        below = f"trials/{above.run_id}/{_quoted(above.step)}" if above else "steps"
+        address = f"{self.uri}/{below}/{run_id}/{_quoted(step)}"
         variables = {
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_EXPERIMENT_NAME": self._experiment,
@@ -156,14 +171,28 @@ class Tracking:
                 self._start()
                 os.write(self._wake, b".")
 
-    def finish(self, run_id: str, *, succeeded: bool) -> LoggedRun | None:
+    def finish(self, run_id: str, *, succeeded: bool, stopped: bool = False, curve_of: str | None = None,
+               parameters: Mapping[str, str] | None = None) -> LoggedRun | None:
         """End the run of a step whose process has ended, and those that it nested in it and left running.
+
+        Args:
+            run_id: As reserved.
+            succeeded: Whether the step did what it should.
+            stopped: If not, whether it was ended from outside.
+            curve_of: A metric of which all values are wanted.
+            parameters: What the run is to have as parameters unless it logged them itself.
 
         Returns:
             None when the step did not touch MLflow; no request is made if nobody did. Also when the server is lost,
             and then `problem` says so.
         """
-        return self._end(run_id, "FINISHED" if succeeded else "FAILED")
+        status = "FINISHED" if succeeded else "KILLED" if stopped else "FAILED"
+        found = self._ask(f"finish/{run_id}/{status}", {"metric": curve_of, "parameters": dict(parameters or {})})
+        return None if found is None else LoggedRun(**found)
+
+    def curve(self, run_id: str, metric: str) -> Sequence[float]:
+        """What a running step has logged of a metric so far, in order."""
+        return self._ask(f"curve/{run_id}", {"metric": metric}) or ()
 
     def close(self, *, succeeded: bool) -> None:
         """End the parent run, if any step logged, and stop the server. The second call does nothing."""
@@ -172,7 +201,7 @@ class Tracking:
                 return
             self._closing = True
         try:
-            self._end(self._run_id, "FINISHED" if succeeded else "FAILED")
+            self._ask(f"finish/{self._run_id}/{'FINISHED' if succeeded else 'FAILED'}", {})
         finally:
             with self._lock:
                 self._closed = True
@@ -190,21 +219,26 @@ class Tracking:
                     self._process.kill()
                     self._process.wait()
 
-    def _end(self, run_id: str, status: str) -> LoggedRun | None:
+    def _ask(self, path: str, question: Mapping[str, Any]) -> Any:
+        """The server's answer; None when there can be none."""
         if not self._started:
             return None
         with self._lock:
             self._hear()
             if not self._ready:
                 return None  # nobody has had an answer, so there are no runs
+        from http import HTTPStatus
         from http.client import HTTPConnection, HTTPException
 
         connection = HTTPConnection("127.0.0.1", self._port, timeout=_ANSWER_S)
         try:
-            connection.request("POST", f"/{self._secret}/finish/{run_id}/{status}")
-            answer = json.loads(connection.getresponse().read())
-            return None if answer is None else LoggedRun(**answer)
-        except (OSError, HTTPException, ValueError, TypeError) as error:
+            connection.request("POST", f"/{self._secret}/{path}", json.dumps(question))
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+            if response.status != HTTPStatus.OK:
+                raise ValueError(answer.get("message"))
+            return answer
+        except (OSError, HTTPException, ValueError, AttributeError) as error:
             self._problem = _problem("what a step logged could not be read", error, f"see {self._log}")
             return None
         finally:
@@ -328,6 +362,11 @@ class Tracking:
         if self._refuser is None:
             self._refuser = Server(self._listener, refuse(self._problem or ""))
         self._refuser.handle_request()
+
+
+def _quoted(step: str) -> str:
+    """A step's name as one part of a path: quoted twice, for servers undo one, and a name may have slashes."""
+    return quote(quote(step, safe=""), safe="")
 
 
 def _problem(what: str, why: object, fix: str) -> str:

@@ -18,6 +18,7 @@ import importlib
 import importlib.util
 import json
 import logging
+import math
 import os
 import socket
 import socketserver
@@ -135,12 +136,20 @@ def _json(start_response: StartResponse, status: str, document: object) -> Itera
     return [body]
 
 
+def _question(environ: WSGIEnvironment) -> dict[str, Any]:
+    """What the engine wants to know."""
+    asked: dict[str, Any] = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")
+    return asked
+
+
 def route(mlflow_app: WSGIApplication, runs: Runs, *, secret: str) -> WSGIApplication:
     """Add to MLflow's API what a step's address says about the step.
 
     ===================================  ============================================================================
     ``/SECRET/steps/RUN/STEP/…``         MLflow's API for one step; its run exists from the first request on
+    ``/SECRET/trials/ABOVE/STEP/RUN/…``  the same for a trial of the sweep STEP, whose run ABOVE exists from then on as well
     ``/SECRET/finish/RUN/STATUS``        ends a run; answers its metrics and parameters, or null if it never existed
+    ``/SECRET/curve/RUN``                all values of a metric that a run has logged, or null if it never existed
     ``/SECRET/…``                        MLflow's API
     ===================================  ============================================================================
     """
@@ -153,7 +162,15 @@ def route(mlflow_app: WSGIApplication, runs: Runs, *, secret: str) -> WSGIApplic
         try:
             if rest.startswith("finish/"):
                 _, run_id, status = rest.split("/")
-                return _json(start_response, "200 OK", runs.finish(run_id, status))
+                return _json(start_response, "200 OK", runs.finish(run_id, status, **_question(environ)))
+            if rest.startswith("curve/"):
+                _, run_id = rest.split("/")
+                return _json(start_response, "200 OK", runs.curve_of(run_id, **_question(environ)))
+            if rest.startswith("trials/"):
+                _, above, sweep, run_id, step, rest = rest.split("/", 5)
+                runs.ensure(above, step=urllib.parse.unquote(sweep))
+                runs.ensure(run_id, step=urllib.parse.unquote(step), above=above)
+                prefix += f"/trials/{above}/{sweep}/{run_id}/{step}"
             if rest.startswith("steps/"):
                 _, run_id, step, rest = rest.split("/", 3)
                 runs.ensure(run_id, step=urllib.parse.unquote(step))
@@ -200,8 +217,8 @@ class Runs:
             columns["artifact_uri"] = columns["artifact_uri"].replace(columns["run_uuid"], chosen)
             columns["run_uuid"] = chosen
 
-    def ensure(self, run_id: str, *, step: str) -> None:
-        """Let the step's run exist, under the parent and in the experiment."""
+    def ensure(self, run_id: str, *, step: str, above: str | None = None) -> None:
+        """Let the step's run exist, under the pipeline's or under the one *above*, and in the experiment."""
         if run_id in self._known:
             return
         with self._lock, self._told_apart():
@@ -210,7 +227,7 @@ class Runs:
             parent = self._settings.run_id
             if parent not in self._known:
                 self._create(parent, self._settings.run_name, {})
-            self._create(run_id, step, {"mlflow.parentRunId": parent})
+            self._create(run_id, step, {"mlflow.parentRunId": above or parent})
 
     def _create(self, run_id: str, name: str, tags: dict[str, str]) -> None:
         if self._find(run_id) is not None:  # a run that is resumed
@@ -255,8 +272,16 @@ class Runs:
             )
         return str(found.experiment_id)
 
-    def finish(self, run_id: str, status: str) -> dict[str, Any] | None:
-        """End a run, and those below it that were left running; None when there is no such run."""
+    def finish(self, run_id: str, status: str, metric: str | None = None,
+               parameters: dict[str, str] | None = None) -> dict[str, Any] | None:
+        """End a run, and those below it that were left running; None when there is no such run.
+
+        Args:
+            run_id: The run.
+            status: How it ended.
+            metric: One of which all values are wanted.
+            parameters: What the run gets as parameters unless it logged them itself.
+        """
         with self._told_apart():
             run = self._find(run_id)
             if run is None:
@@ -264,7 +289,28 @@ class Runs:
             self._store.update_run_info(run_id, _status(status), _now_ms(), None)
             for below in self._running_below(run_id, run.info.experiment_id):
                 self._store.update_run_info(below, _status(status), _now_ms(), None)
-        return {"run_id": run_id, "metrics": dict(run.data.metrics), "params": dict(run.data.params)}
+            self._describe(run, parameters or {})
+            curve = self._curve(run_id, metric) if metric is not None and metric in run.data.metrics else []
+        return {"run_id": run_id, "metrics": dict(run.data.metrics), "params": dict(run.data.params), "curve": curve}
+
+    def _describe(self, run: Any, parameters: dict[str, str]) -> None:
+        param = _mlflow("entities").Param
+        new = [param(name, text) for name, text in parameters.items() if name not in run.data.params]
+        # Only for those who look at the run in MLflow, which does not take every name and text: the engine's records do.
+        with contextlib.suppress(self._failure):
+            self._store.log_batch(run.info.run_id, [], new, [])
+
+    def curve_of(self, run_id: str, metric: str) -> list[float] | None:
+        """All values that a run has logged of a metric, in order; None when there is no such run."""
+        with self._told_apart():
+            run = self._find(run_id)
+            return None if run is None else self._curve(run_id, metric) if metric in run.data.metrics else []
+
+    def _curve(self, run_id: str, metric: str) -> list[float]:
+        found = sorted(self._store.get_metric_history(run_id, metric), key=lambda value: (value.timestamp, value.step))
+        # MLflow's store keeps an infinity as the largest number that there is.
+        return [value.value if abs(value.value) < sys.float_info.max else math.copysign(math.inf, value.value)
+                for value in found]
 
     def abandon(self) -> None:
         """The engine is gone: nobody else will end what is running."""

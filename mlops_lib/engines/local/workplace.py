@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,7 +115,7 @@ class Workplace:
         return render(step.component.command, values, {name: str(path) for name, path in self.outputs.items()})
 
     def variables(self, step: Step, *, run: str, step_run: str, experiment: str, threads: int,
-                  mlflow: Mapping[str, str]) -> dict[str, str]:
+                  mlflow: Mapping[str, str], searched: Iterable[str] = ()) -> dict[str, str]:
         """The step's environment: this process's, without what belongs to another run, and what Azure ML sets."""
         variables = {name: value for name, value in os.environ.items() if not _FROM_OUTSIDE.fullmatch(name)}
         # The interpreter that runs us runs the steps: its folder comes first.
@@ -132,6 +132,7 @@ class Workplace:
             variables[f"AZUREML_DATAREFERENCE_{name}" if name in self.data else f"AZUREML_PARAMETER_{name}"] = value
             if name in self.data:
                 variables[f"AZURE_ML_INPUT_{name}"] = value
+        variables |= {f"AZUREML_SWEEP_{name}": self.inputs[name] for name in searched}
         for name, path in self.outputs.items():
             variables[f"AZURE_ML_OUTPUT_{name}"] = variables[f"AZUREML_DATAREFERENCE_{name}"] = str(path)
         return variables | dict(mlflow) | dict(step.environment_variables)
