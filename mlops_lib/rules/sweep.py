@@ -5,7 +5,8 @@ Source: the documentation of hyperparameter tuning and the sweepJob reference.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping
 
 from ..document import Items, Scalar, Table, plain
 from ..errors import Severity, did_you_mean, listing
@@ -14,6 +15,7 @@ from ..spec.reading import literal_text
 from .facts import items, number, place, scalar, table, word
 
 _BAYESIAN = frozenset({"choice", "quniform", "uniform"})
+_LARGEST_EXPONENT = 700  # e to more than that is no float
 
 
 def check_sweep(value: Table, report: Report, *, inputs: Mapping[str, Input] | None = None,
@@ -63,6 +65,11 @@ def _check_space(name: str, entry: Table, algorithm: str | None, report: Report)
     if low is not None and high is not None and low >= high:
         report.add("bad-space", f"{name!r} is searched from {low:g} to {high:g}", place(entry, "min_value"),
                    why="min_value must be below max_value", fix="exchange them" if low > high else "widen the range")
+    for key in ("min_value", "max_value", "mu"):
+        exponent = number(entry, key)
+        if "log" in kind and exponent is not None and exponent > _LARGEST_EXPONENT:
+            report.add("bad-space", f"{key} of {name!r} is {exponent:g}, and e to that is too large", place(entry, key),
+                       why=f"a {kind} space takes exponents of e", fix=f"write {math.log(exponent):.6g}, its logarithm")
     for key in ("q", "sigma", "upper"):
         amount = number(entry, key)
         if amount is not None and amount <= 0:
@@ -87,19 +94,45 @@ def _check_against_trial(name: str, entry: Table, space: Table, inputs: Mapping[
         report.add("bad-space", f"the search space has {name!r}, which is a {port.type} of the trial", space.places[name],
                    why="only literals are searched", fix="remove it")
         return
+    kind, q = word(entry, "type"), number(entry, "q")
+    if port.type == "boolean" and kind not in (None, "choice"):
+        report.add("bad-space", f"{name!r} is searched as {kind}, and the trial takes a boolean", place(entry, "type"),
+                   fix="write 'type: choice' and 'values: [true, false]'")
+        return
+    if port.type == "integer" and kind not in (None, "choice", "randint") and (q is None or q != int(q)):
+        report.add("bad-space", f"{name!r} is searched as {kind}, and the trial takes an integer", place(entry, "type"),
+                   why="most of its points have a fraction", fix="write a choice, a randint, or a space with a whole q")
+        return
     for value in items(entry, "values"):
         if isinstance(value, Scalar) and port.literal:
             problem = value_problem(port, literal_text(value), plain(value))
             if problem:
                 report.add("bad-value", f"{value.text!r}, to be tried for {name!r}, {problem[0]}", value.place, fix=problem[1])
-    for key in ("min_value", "max_value"):
-        bound = scalar(entry, key)
-        amount = number(entry, key)
-        if bound is None or amount is None:
+    for key, given, reached in _ends(entry, kind or "", q):
+        if _takes(port, reached):
             continue
-        if (port.min is not None and amount < port.min) or (port.max is not None and amount > port.max):
-            report.add("bad-value", f"{key} of {name!r} is {bound.text}, outside what the trial takes", bound.place,
-                       why=f"its input is from {_bound(port.min)} to {_bound(port.max)}")
+        told = f"{given:g}" if reached == given else f"{given:g}, which makes {reached:.6g}"
+        meant = "log" in (kind or "") and given > 0 and _takes(port, given)
+        report.add("bad-value", f"{key} of {name!r} is {told}, outside what the trial takes", place(entry, key),
+                   why=f"its input is from {_bound(port.min)} to {_bound(port.max)}",
+                   fix=f"a {kind} space takes exponents: write {math.log(given):.6g} for {given:g}" if meant else "")
+
+
+def _ends(entry: Table, kind: str, q: float | None) -> Iterator[tuple[str, float, float]]:
+    """The bounds of a space: the key, what it says, and the number that a trial gets there."""
+    for key in ("min_value", "max_value"):
+        given = number(entry, key)
+        if given is not None and not ("log" in kind and given > _LARGEST_EXPONENT):
+            reached = math.exp(given) if "log" in kind else given
+            yield key, given, round(reached / q) * q if q else reached
+    upper = number(entry, "upper")
+    if kind == "randint" and upper is not None:
+        yield "upper", upper, 0
+        yield "upper", upper, upper - 1
+
+
+def _takes(port: Input, amount: float) -> bool:
+    return (port.min is None or amount >= port.min) and (port.max is None or amount <= port.max)
 
 
 def _bound(amount: float | None) -> str:

@@ -22,6 +22,8 @@ TRIAL = {
     "rate": Input(type="number", min=0, max=1),
     "mode": Input(type="string", enum=("fast", "slow")),
     "data": Input(type="uri_folder"),
+    "depth": Input(type="integer", min=1, max=9),
+    "fast": Input(type="boolean"),
 }
 
 
@@ -68,6 +70,9 @@ SCHEDULE = "create_job: ./p.yml\ntrigger:\n"
     ("kind", "text"),
     [
         ("sweep", SPACE.format("{type: uniform, min_value: 0.1, max_value: 1}") + "sampling_algorithm: bayesian\n"),
+        ("sweep", SPACE.format("{type: loguniform, min_value: -7, max_value: 0}")),
+        ("sweep", SPACE.replace("rate", "depth").format("{type: quniform, min_value: 1, max_value: 9, q: 1}")),
+        ("sweep", SPACE.replace("rate", "depth").format("{type: qloguniform, min_value: 0, max_value: 2, q: 1}")),
         ("sweep", "search_space: {mode: {type: choice, values: [fast, slow]}}\nsampling_algorithm: {type: grid}\n"),
         ("sweep", "early_termination: {type: bandit, slack_factor: 0.1, evaluation_interval: 0, delay_evaluation: 5}\n"),
         ("sweep", "limits: {max_total_trials: 4, max_concurrent_trials: 4, timeout: 60, trial_timeout: 60}\n"),
@@ -106,6 +111,14 @@ def test_what_is_right_is_left_alone(kind: str, text: str) -> None:
         ("sweep", SPACE.format("{type: choice, values: []}"), "bad-space", 2, "no values to choose"),
         ("sweep", SPACE.format("{type: choice, values: [0.1, fast]}"), "bad-value", 2, "is not a number"),
         ("sweep", SPACE.format("{type: uniform, min_value: 0.1, max_value: 3}"), "bad-value", 2, "outside what the trial takes"),
+        ("sweep", SPACE.format("{type: loguniform, min_value: -3, max_value: 0.1}"), "bad-value", 2, "write -2.30259 for 0.1"),
+        ("sweep", SPACE.format("{type: loguniform, min_value: -3, max_value: 1000}"), "bad-space", 2, "write 6.90776, its logarithm"),
+        ("sweep", SPACE.replace("rate", "depth").format("{type: quniform, min_value: 1, max_value: 9, q: 2}"), "bad-value", 2, "is 1, which makes 0"),
+        ("sweep", SPACE.format("{type: randint, upper: 5}"), "bad-value", 2, "upper of 'rate' is 5, which makes 4, outside"),
+        ("sweep", SPACE.replace("rate", "depth").format("{type: randint, upper: 5}"), "bad-value", 2, "which makes 0, outside"),
+        ("sweep", SPACE.replace("rate", "depth").format("{type: uniform, min_value: 1, max_value: 3}"), "bad-space", 2, "whole q"),
+        ("sweep", SPACE.replace("rate", "depth").format("{type: qnormal, mu: 1, sigma: 3, q: 0.5}"), "bad-space", 2, "an integer"),
+        ("sweep", SPACE.replace("rate", "fast").format("{type: randint, upper: 2}"), "bad-space", 2, "values: [true, false]"),
         ("sweep", "search_space:\n  raet: {type: choice, values: [1]}\n", "bad-space", 2, "did you mean 'rate'?"),
         ("sweep", "search_space:\n  data: {type: choice, values: [1]}\n", "bad-space", 2, "only literals are searched"),
         ("sweep", "inputs: {rate: 1}\nsearch_space: {rate: {type: choice, values: [1]}}\n", "bad-space", 1, "one of them"),
