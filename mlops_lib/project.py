@@ -314,6 +314,7 @@ class Project:
 
         names = (settings.FILE, "components", "pipelines", "environments", "mlops_lib", ".git")
         found = [self.root / name for name in names if (self.root / name).exists()]
+        found += [Path(home) for homes in self.settings.mappings for home in homes.values() if is_local(home)]
         for step in build(job).steps.values():
             found += [local_path(given.path, given.folder) for given in step.inputs.values()
                       if isinstance(given, External) and is_local(given.path)]

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
 
 from ..catalogue import Catalogue, parse_asset
 from ..errors import InputError, MlopsError
@@ -29,7 +28,7 @@ from ..references import (
 )
 from ..stores.mapped import find_asset, inside, within
 from ..stores.store import Store
-from .downloads import Downloads, Marks, Origin
+from .downloads import Downloads, Marks, Origin, split_url
 
 _FILES = ("uri_file",)
 _FOLDERS = ("uri_folder", "mltable", "mlflow_model")
@@ -237,7 +236,7 @@ def _origin(url: str, value: External) -> Origin:
         InputError: it cannot be of the type that is asked for, or a package is missing.
     """
     if scheme_of(url) in WEB:
-        parts = urlsplit(url)
+        parts = split_url(url)
         azure = _AZURE_HOST.fullmatch(parts.hostname or "")
         container, _, path = parts.path.strip("/").partition("/")
         if value.type not in _FOLDERS:

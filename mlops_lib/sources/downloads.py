@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import SplitResult, urlsplit
 
 from ..errors import InputError, RunError
 from ..references import redacted
@@ -158,9 +159,21 @@ def _write(file: Path, value: Mapping[str, Any]) -> None:
     fresh.replace(file)
 
 
+def split_url(url: str) -> SplitResult:
+    """The parts of *url*.
+
+    Raises:
+        InputError: it has none.
+    """
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise InputError(f"{redacted(url)!r} is no URL", why=str(error), fix="correct it") from None
+
+
 def unreadable(url: str, why: str, *, fix: str = "") -> InputError:
     """Data that is there, or should be, and cannot be had."""
     return InputError(f"{redacted(url)!r} cannot be read", why=redacted(why), fix=fix)
 
 
-__all__ = ["Brought", "Downloads", "Marks", "Origin", "Unreachable", "unreadable"]
+__all__ = ["Brought", "Downloads", "Marks", "Origin", "Unreachable", "split_url", "unreadable"]

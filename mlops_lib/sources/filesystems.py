@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from ..errors import InputError, MlopsError, RunError
 from ..references import escapes, redacted, scheme_of
 from ..stores.files import FileEntry, files_of
-from .downloads import Brought, Marks, Unreachable, unreadable
+from .downloads import Brought, Marks, Unreachable, split_url, unreadable
 
 _AZURE: Final = ("abfs", "abfss", "wasb", "wasbs")
 # The package behind each scheme, and what to install for it.
@@ -238,7 +237,7 @@ def azure_parts(url: str) -> tuple[str, str]:
     Raises:
         InputError: it has another form.
     """
-    parts = urlsplit(url)
+    parts = split_url(url)
     host = parts.hostname or ""
     if not parts.username or "." not in host:
         raise InputError(f"{redacted(url)!r} does not name its account and container",

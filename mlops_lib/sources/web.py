@@ -17,11 +17,11 @@ from email.message import Message
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from ..errors import InputError, RunError
 from ..references import WEB, escapes, redacted
-from .downloads import Brought, Marks, Unreachable, unreadable
+from .downloads import Brought, Marks, Unreachable, split_url, unreadable
 
 _BLOCK: Final = 1 << 18
 _TRIES: Final = 3
@@ -44,14 +44,15 @@ class WebFile:
     """
 
     def __init__(self, url: str, *, patience: float = 30.0, pause: float = 0.5) -> None:
-        parts = urlsplit(url)
+        parts = split_url(url)
         self._name = unquote(parts.path.rpartition("/")[2]) or "data"
         if not parts.hostname or escapes(self._name) or "/" in self._name:
             raise InputError(f"{redacted(url)!r} is no URL of a file", fix="write https://HOST/…/FILE")
         if parts.username is not None:
             raise InputError(f"{redacted(url)!r} holds a user's name or password", why="it would be written down with the run",
                              fix="read it from a store that one signs in to: abfss://… or azureml://datastores/…")
-        self._url = url
+        self._url = quote(url, safe="%:/?#[]@!$&'()*+,;=~")  # a person may have written blanks and umlauts
+        self._host = parts.hostname
         self._patience, self._pause = patience, pause
 
     @property
@@ -132,7 +133,7 @@ class WebFile:
 
     def _refused(self, error: urllib.error.HTTPError) -> Exception:
         what = f"{error.code} {error.reason}".strip()
-        azure = (urlsplit(self._url).hostname or "").endswith(_AZURE)
+        azure = (self._host).endswith(_AZURE)
         sign_in = "read it as abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/…, which signs in" if azure else \
             "give a URL that needs no sign-in, or a local copy"
         if error.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT):
@@ -148,7 +149,7 @@ class WebFile:
     def _unreachable(self, reason: object) -> RunError:
         if isinstance(reason, ssl.SSLCertVerificationError):
             return RunError(  # nothing that may do without: somebody else may be answering
-                f"the certificate of {urlsplit(self._url).hostname!r} is not trusted", why=reason.verify_message,
+                f"the certificate of {self._host!r} is not trusted", why=reason.verify_message,
                 fix="set SSL_CERT_FILE to the file with your organisation's certificates, or correct the URL")
         proxies = "; ".join(f"{name}={redacted(value)}" for name, value in sorted(os.environ.items())
                             if name.lower() in ("http_proxy", "https_proxy", "all_proxy") and value)

@@ -429,6 +429,13 @@ def test_every_shell_gets_a_script_and_the_names_of_pipelines_runs_and_steps(she
     assert "second" in complete("mlops step latest s")
 
 
+def test_an_output_never_replaces_what_stands_for_a_datastore(copying: Any) -> None:
+    copying.write("lake/x", "kept")
+    copying.write("mlops.yml", "datastores: {raw: lake}\n")
+    assert "would replace" in copying.mlops("run", "p", "--output", "result=lake", expect=2).stderr
+    assert (copying.root / "lake/x").read_text() == "kept"
+
+
 @pytest.mark.parametrize("target", ["components", "components/x", "pipelines", "data", "data/in.txt", ".git/x", "."])
 def test_an_output_never_replaces_what_the_project_is_made_of(target: str, copying: Any) -> None:
     (copying.root / ".git").mkdir()

@@ -33,6 +33,7 @@ class Web:
     url: str
     pages: dict[str, Page] = field(default_factory=dict)
     asked: list[tuple[str, str, int]] = field(default_factory=list)  # method, path, status
+    hanging: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
 
     def put(self, path: str, body: bytes = b"", **more: Any) -> None:
@@ -86,6 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[: len(body) // 2])
             self.wfile.flush()
             if failure == "hang":
+                self.web.hanging.set()
                 self.web.released.wait(20)
             self.close_connection = True
         else:

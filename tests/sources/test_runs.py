@@ -1,6 +1,7 @@
 """Pipelines whose data is elsewhere, run on this machine: real steps, a real web server, a store in memory."""
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -133,6 +134,27 @@ def test_a_signature_is_in_no_record_no_message_and_no_log(web: Any, shop: Any) 
     [finding] = Project(reading(shop, url, "uri_file").root).validate()
     assert finding.code == "secret"
     assert "hidden" not in str(finding)
+
+
+def test_ctrl_c_in_a_download_leaves_nothing(web: Any, shop: Any) -> None:
+    web.put("/x.csv", b"whole" * 1000, failures=["hang"])
+    reading(shop, f"{web.url}/x.csv", "uri_file")
+    process = shop.start("run", "p")
+    assert web.hanging.wait(30)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert process.returncode == 130
+    assert list((shop.root / ".mlops/downloads").glob("*/*")) == []
+
+
+def test_two_runs_at_once_download_once(web: Any, shop: Any) -> None:
+    web.put("/x.csv", b"one", etag='"1"')
+    reading(shop, f"{web.url}/x.csv", "uri_file")
+    processes = [shop.start("run", "p") for _ in range(2)]
+    for process in processes:
+        process.communicate()
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sorted(status for _, _, status in web.asked) == [200, 304]
 
 
 # --- datastores ------------------------------------------------------------------------------------------------------

@@ -43,6 +43,13 @@ def test_what_did_not_change_is_not_sent_again(marks: dict[str, Any], web: Any, 
     assert again.path.read_bytes() == b"two"
 
 
+def test_a_url_as_a_person_writes_it_is_asked_for_as_a_server_reads_it(web: Any, tmp_path: Path) -> None:
+    web.put("/my%20d%C3%A4ta.csv", b"one")
+    found = bring(f"{web.url}/my däta.csv", tmp_path)
+    assert found is not None
+    assert found.path.name == "my däta.csv"
+
+
 def test_marks_are_looked_at_without_the_file(web: Any, tmp_path: Path) -> None:
     web.put("/x", b"one", etag='"x"')
     web.put("/y", b"one")
@@ -194,6 +201,7 @@ def test_a_signature_is_sent_and_shown_nowhere(web: Any, tmp_path: Path) -> None
     [
         ("https://me:secret@example.org/x", "holds a user's name or password"),
         ("https:///x", "is no URL of a file"),
+        ("https://[::1/x", "is no URL"),
         ("https://example.org/a%2F..%2Fb", "is no URL of a file"),
         ("https://example.org/%2e%2e", "is no URL of a file"),
         ("https://example.org/a%00b", "is no URL of a file"),
