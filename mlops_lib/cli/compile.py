@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .. import __version__
 from ..errors import CompileError, Finding, InputError, Severity, did_you_mean
 from . import _print_json, _project, cli, show_finding
+
+if TYPE_CHECKING:
+    from ..project import Project
 
 
 @cli.command()
@@ -31,14 +34,14 @@ def validate(context: click.Context, paths: tuple[str, ...], form: str, strict: 
 
     def find() -> tuple[Finding, ...]:
         try:
-            project = _project(context)
+            project = _project_of(context, paths)
             return project.validate(paths, stage=project.stage(stage, outputs=outputs) if stage else None)
         except CompileError as error:
             return tuple(error.findings)
 
     findings = find()
     if diff or fixing:
-        findings = _fix(context, find, findings, write=fixing and not diff, quiet=form != "text")
+        findings = _fix(context, paths, find, findings, write=fixing and not diff, quiet=form != "text")
     if form == "json":
         _print_json([_plain(finding) for finding in findings])
     elif form == "sarif":
@@ -54,13 +57,26 @@ def validate(context: click.Context, paths: tuple[str, ...], form: str, strict: 
         context.exit(2)
 
 
-def _fix(context: click.Context, find: Callable[[], tuple[Finding, ...]], findings: Sequence[Finding], *, write: bool,
-         quiet: bool) -> tuple[Finding, ...]:
+def _project_of(context: click.Context, paths: Sequence[str]) -> Project:
+    """The project around the working directory; without one, the files to check stand for themselves."""
+    try:
+        return _project(context)
+    except InputError:
+        if not paths or context.obj:
+            raise
+    from ..project import Project
+
+    folders = [os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path)) for path in paths]
+    return Project(os.path.commonpath(folders), near=Path.cwd())
+
+
+def _fix(context: click.Context, paths: Sequence[str], find: Callable[[], tuple[Finding, ...]],
+         findings: Sequence[Finding], *, write: bool, quiet: bool) -> tuple[Finding, ...]:
     import difflib
 
     from ..fix import fix_files
 
-    root = Path(context.obj) if context.obj else _root(context)
+    root = Path(context.obj) if context.obj else _root(context, paths)
     fixed = fix_files(findings, root, find, near=Path.cwd(), skip=_is_rendered, write=write)
     for path, (before, after) in fixed.texts.items():
         name = os.path.relpath(path)
@@ -74,9 +90,9 @@ def _fix(context: click.Context, find: Callable[[], tuple[Finding, ...]], findin
     return find() if write and fixed.texts else tuple(findings)
 
 
-def _root(context: click.Context) -> Path:
+def _root(context: click.Context, paths: Sequence[str]) -> Path:
     try:
-        return _project(context).root
+        return _project_of(context, paths).root
     except CompileError:  # of the settings themselves
         return Path.cwd()
 

@@ -51,6 +51,24 @@ def test_json_and_sarif_are_all_that_is_on_stdout(shop: Path) -> None:
     assert result["fixes"][0]["artifactChanges"][0]["replacements"][0]["insertedContent"] == {"text": "--rate"}
 
 
+def test_a_file_outside_a_project_is_checked_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "jobs").mkdir()
+    file = tmp_path / "jobs/job.yml"
+    text = "type: command\ncompute: azureml:cpu\nenviroment: azureml:e@latest\ncommand: ls\n"
+    file.write_text(text)
+    done = mlops("validate", "jobs/job.yml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout.startswith("jobs/job.yml:3:1: a command job has no key 'enviroment'")
+    assert mlops("validate", "--fix", "jobs", cwd=tmp_path).returncode == 0
+    assert file.read_text() == text.replace("enviroment", "environment")
+
+
+def test_nothing_to_check_outside_a_project_is_told(tmp_path: Path) -> None:
+    done = mlops("validate", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no project in" in done.stderr
+
+
 def test_a_diff_shows_what_would_be_corrected_and_writes_nothing(shop: Path) -> None:
     before = (shop / "components/train/component.yml").read_text()
     done = mlops("validate", "--diff", cwd=shop)
