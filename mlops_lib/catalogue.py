@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from . import document
 from .binding import PipelinePort
 from .checks import check_component, check_pipeline, check_submission
-from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, listing, nearest
+from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, is_slip, listing, nearest
 from .inspection import DEFAULT_LIMITS, Inspector, Limits, is_local, local_code, local_path, nearby
 from .references import NO_MAPPINGS, AssetReference, Mappings, parse_reference
 from .rules.conda import check_conda
@@ -40,7 +40,7 @@ from .spec import (
     kind_of_document,
     read,
 )
-from .spec.kinds import is_aside, is_conda, schema_of
+from .spec.kinds import is_aside, is_conda, is_flow, is_resource, schema_of
 from .stores.mapped import file_of_asset, find_asset, version_order
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ class Catalogue:
         self._parsed: dict[Path, document.Value | CompileError] = {}
         self._yaml: dict[str, Sequence[Path]] = {}
         self._foreign: set[Path] = set()
+        self._flows: set[Path] = set()
         self._by_name: dict[str, dict[str, Path]] = {}
         self._assets: dict[str, list[Asset]] = {}
         self.report = Report()
@@ -150,7 +151,9 @@ class Catalogue:
                 found = "command component"  # by its file's name; its own keys are misspelt
             if found is None and is_conda(value):
                 found = "conda file"  # nothing in it says so; whoever names it means it to be one
-            if found is None:
+            if found is None and is_flow(value):
+                self._flows.add(path)
+            elif found is None:
                 self._report_unknown(value)
                 self._foreign.add(path)
             self._specs[path] = read(value, self.report, folder=str(path.parent), kind=found) if found else None
@@ -171,7 +174,7 @@ class Catalogue:
         elif not isinstance(value, document.Table):
             self.report.add("unknown-kind", "the file must hold a mapping: keys with values", value.place,
                             fix="begin with '$schema: …' or 'type: …'")
-        else:
+        elif not is_resource(value):
             self.report.add("unknown-kind", "the file is none that Azure ML knows", value.place,
                             why="neither $schema nor its keys tell what it is", fix="add a $schema line")
 
@@ -446,17 +449,21 @@ class Catalogue:
     def _resolve(self, reference: str, folder: str, place: Place, above: tuple[Path, ...]) -> Component | None:
         asset = parse_asset(reference)
         if asset is not None:
-            path = self.names("components").get(asset.name)
+            names = self.names("components")
+            path = names.get(asset.name)
             if path is None:
-                self.report.add("unknown-component", f"the project has no component {asset.name!r}", place,
-                                why=f"it has {listing(self.names('components')) or 'none'}",
-                                fix=did_you_mean(asset.name, self.names("components")))
+                # Another name is one of the workspace's, as far as the files can tell.
+                if any(is_slip(asset.name, name) for name in names):
+                    self.report.add("unknown-component", f"the project has no component {asset.name!r}", place,
+                                    why=f"it has {listing(names)}", fix=did_you_mean(asset.name, names))
                 return None
             component = self._component(path, above, place)
             if component is not None and asset.version not in (None, component.version):
                 has = f"version {component.version}" if component.version else "no version"
                 self.report.add("unknown-component", f"component {asset.name!r} has {has}, not {asset.version}", place,
-                                fix=f"write 'azureml:{asset.name}@latest'")
+                                why="Azure ML takes the version that its workspace has; on this machine it does not run",
+                                fix=f"write 'azureml:{asset.name}@latest'", severity=Severity.WARNING)
+                return None
             return component
         if reference.startswith("azureml:"):
             return self._mapped_component(reference, place, above)

@@ -289,7 +289,11 @@ class _Scope:
                 self.report.add("data-into-literal", f"{where} is data, and the port is a {port.type}", value.place,
                                 fix="give the value itself")
             elif value.type and not _connects(value.type, port.type):
-                self.report.add("type-clash", f"{where} is a {value.type}, and the port is a {port.type}", value.place)
+                # Of what is given, unlike of what another job makes, Azure ML takes a file for a folder and the reverse.
+                form = "a file" if value.type == "uri_file" else "a folder"
+                self.report.add("wrong-form", f"{where} is a {value.type}, and the port is a {port.type}", value.place,
+                                why=f"the job gets the path of {form}", fix="give both the same type",
+                                severity=Severity.WARNING)
         elif port.literal:
             problem = value_problem(port, value.text, value.value)
             odd = surprise(value.written, port.type) if value.written is not None else None

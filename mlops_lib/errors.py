@@ -176,6 +176,23 @@ def nearest(word: str, known: Collection[str]) -> str:
     return Suggestion(word, found[0], certain=clear and len(word) > 2)
 
 
+def is_slip(word: str, known: str) -> bool:
+    """Whether *word* is *known* with one slip of the hand: a letter left out, added, changed, or two exchanged.
+
+    Another number is no slip: ``train2`` is not meant to be ``train1``.
+    """
+    start = 0
+    while start < min(len(word), len(known)) and word[start] == known[start]:
+        start += 1
+    end = 0
+    while end < min(len(word), len(known)) - start and word[-1 - end] == known[-1 - end]:
+        end += 1
+    one, other = word[start : len(word) - end], known[start : len(known) - end]
+    if not one + other or (one + other).isdecimal():
+        return False
+    return max(len(one), len(other)) == 1 or (len(one) == 2 and one == other[::-1])
+
+
 _CERTAIN, _MARGIN = 0.75, 0.15  # a letter or two of a word, and nothing else that it could be
 
 

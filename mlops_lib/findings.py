@@ -111,7 +111,8 @@ CODES: Mapping[str, tuple[str, str]] = {
                    "folders do not match.")),
     "unbound-output": ("No job is bound to an output of the pipeline", "It would stay empty."),
     "unchecked-kind": ("A $schema that is not known", "Azure ML has published no such kind that is known here."),
-    "unknown-component": ("The project has no such component", "azureml: names are looked up in components/."),
+    "unknown-component": ("A component's name is nearly one of the project's", (
+        "azureml: names are looked up in components/; one that resembles none there is left to Azure ML's workspace.")),
     "unknown-deployment": ("Traffic goes to a deployment that the project lacks", ("The deployments to this endpoint are "
                            "known from the project's files.")),
     "unknown-endpoint": ("A deployment names an endpoint that the project lacks", ("The endpoints are known from the "

@@ -206,7 +206,8 @@ def in_order(steps: Mapping[str, Step]) -> dict[str, Step]:
 
 def _elsewhere(what: str, reference: str | None, place: Place) -> InputError:
     named = parse_reference(reference or "")
-    return InputError(f"{what} is not on this machine", place=place, why="it is in a registry, which only Azure ML can read",
+    return InputError(f"{what} is not on this machine", place=place,
+                      why="it is in a registry or a workspace, which only Azure ML can read",
                       fix=how_to_map(named) if isinstance(named, AssetReference) else "name the component's file")
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from mlops_lib.catalogue import AssetName, Catalogue, code_of, parse_asset
 from mlops_lib.document import unparse
-from mlops_lib.errors import CompileError, Finding, InputError
+from mlops_lib.errors import CompileError, Finding, InputError, Severity
+from mlops_lib.graph import build
 from mlops_lib.inspection import is_local, local_path
 from mlops_lib.spec import CommandComponent, Literal, PipelineComponent, PipelineJob
 
@@ -159,7 +160,6 @@ def test_a_component_of_a_registry_is_left_to_azure(shop: Shop) -> None:
     ("reference", "code", "words"),
     [
         ("azureml:cpoy@latest", "unknown-component", "did you mean 'copy'?"),
-        ("azureml:copy:2", "unknown-component", "has version 3, not 2"),
         ("../components/cpoy/component.yml", "missing-file", "did you mean 'copy'?"),
         ("../components/copy/componet.yml", "missing-file", "did you mean 'component.yml'?"),
         ("../nowhere/component.yml", "missing-file", "there is no folder 'nowhere'"),
@@ -178,9 +178,26 @@ def test_a_reference_that_leads_nowhere_is_told_where_it_stands(shop: Shop, refe
     assert str(shop.root) not in str(finding)
 
 
-def test_a_version_that_a_component_does_not_have_is_told(shop: Shop) -> None:
-    shop.write("components/copy/component.yml", COPY.replace("version: 3\n", ""))
-    assert shop.only({"component": "azureml:copy:1"}).what == "component 'copy' has no version, not 1"
+@pytest.mark.parametrize(
+    ("declared", "what"), [("version: 3\n", "component 'copy' has version 3, not 2"), ("", "component 'copy' has no version, not 2")])
+def test_a_version_that_a_component_does_not_have_is_told_and_left_to_the_workspace(
+        shop: Shop, declared: str, what: str) -> None:
+    shop.write("components/copy/component.yml", COPY.replace("version: 3\n", declared))
+    path = shop.write("pipelines/p.yml", {"type": "pipeline", "jobs": {"a": JOB | {"component": "azureml:copy:2"}}})
+    catalogue = Catalogue(shop.root, near=shop.root)
+    assert catalogue.pipeline(path).jobs["a"].component is None
+    assert [(finding.what, finding.severity) for finding in catalogue.findings()] == [(what, Severity.WARNING)]
+
+
+@pytest.mark.parametrize("name", ["featurize@latest", "copy_v2@latest", "copy2:7", "uncopy@latest"])
+def test_a_component_that_the_project_lacks_is_one_of_the_workspace(shop: Shop, name: str) -> None:
+    assert shop.pipeline({"component": f"azureml:{name}"}).jobs["a"].component is None
+
+
+def test_a_pipeline_with_a_component_of_the_workspace_does_not_run_here(shop: Shop) -> None:
+    job = shop.pipeline({"component": "azureml:featurize@latest"})
+    with pytest.raises(InputError, match="'azureml:featurize@latest' of job 'a' is not on this machine"):
+        build(job)
 
 
 def test_a_broken_component_is_told_in_its_own_file_and_once(shop: Shop) -> None:

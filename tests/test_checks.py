@@ -107,8 +107,8 @@ def test_a_pipeline_that_is_right_has_no_finding() -> None:
         (
             "",
             "  a:\n    component: *c\n    inputs: {data: {type: uri_file, path: x}}\n",
-            ("type-clash", 4, 43),
-            "is a uri_file",
+            ("wrong-form", 4, 43),
+            "the job gets the path of a file",
         ),
         (
             "",

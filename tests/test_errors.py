@@ -18,6 +18,7 @@ from mlops_lib.errors import (
     did_you_mean,
     duration,
     in_order,
+    is_slip,
     listing,
     nearest,
 )
@@ -117,6 +118,17 @@ def test_did_you_mean_names_the_nearest_or_lists_them_all(word: str, known: list
 def test_nearest_says_nothing_when_nothing_is_near() -> None:
     assert nearest("zzz", ["alpha"]) == ""
     assert nearest("alpah", ["alpha"]) == "did you mean 'alpha'?"
+
+
+@pytest.mark.parametrize("word", ["trian", "trin", "traiin", "traim", "rain", "trains"])
+def test_a_slip_is_one_letter_left_out_added_changed_or_two_exchanged(word: str) -> None:
+    assert is_slip(word, "train")
+
+
+@pytest.mark.parametrize("word", ["train", "tarni", "training", "train2", "strainer", "", "t"])
+def test_another_word_or_another_number_is_no_slip(word: str) -> None:
+    assert not is_slip(word, "train")
+    assert not is_slip("train_v1", "train_v2")
 
 
 def test_a_long_listing_ends_in_an_ellipsis() -> None:

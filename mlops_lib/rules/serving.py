@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from ..document import Scalar, Table
-from ..errors import Severity, did_you_mean
+from ..errors import Severity, did_you_mean, nearest
 from ..spec import Report
 from ..spec.reading import as_number
 from .facts import number, place, scalar, table, word
@@ -69,7 +69,8 @@ def check_deployment(value: Table, report: Report, *, endpoints: Collection[str]
         entry: What its scoring script defines; None when it is not there or does not tell.
     """
     endpoint = scalar(value, "endpoint_name")
-    if endpoint is not None and endpoints is not None and endpoint.text not in endpoints:
+    if endpoint is not None and endpoints and endpoint.text not in endpoints and nearest(endpoint.text, endpoints):
+        # One that resembles none of the project's is one of the workspace's, as far as the files can tell.
         report.add("unknown-endpoint", f"the project has no endpoint {endpoint.text!r}", endpoint.place,
                    why="its endpoints are " + ", ".join(sorted(endpoints)), fix=did_you_mean(endpoint.text, endpoints),
                    severity=Severity.WARNING)

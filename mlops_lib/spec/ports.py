@@ -13,7 +13,7 @@ from ..errors import Place, Suggestion, nearest
 from . import reading
 from .kinds import DATA_TYPES, LITERAL_TYPES
 from .reading import as_number
-from .shapes import Report
+from .shapes import RENAMED, Report
 
 NOWHERE = Place("<memory>")
 _INPUT_MODELLED = ("type", "optional", "default", "enum", "min", "max", "description", "mode")
@@ -190,10 +190,12 @@ def read_input_value(value: Value, report: Report, where: str) -> InputValue | N
     if isinstance(given, Scalar):
         return read_input_value(given, report, where)
     type_, mode, path = reading.word(value, "type"), reading.word(value, "mode"), value.get("path")
+    if path is None:  # under the name it once had: told by the shape, and not told again as a missing one
+        path = next((given for key, given in value.entries.items() if RENAMED.get(key) == "path"), None)
     if not isinstance(path, Scalar):
         report.add("missing-key", f"{where} has no path", value.place, fix="add 'path: …' with a path or a binding")
         return None
-    if has_expression(path.text):
+    if has_expression(substitute(path.text, _KNOWN_IN_PATHS.get)):
         bound = _bound(path, report, where)
         return Bound(to=bound, mode=mode, type=type_, place=path.place) if bound else None
     if _nearly_bound(path, report, where):

@@ -8,8 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from ..document import Items, Scalar, Table, Value
-from ..errors import Finding, Place, Severity, did_you_mean, listing, nearest
+from ..errors import Finding, Place, Severity, Suggestion, did_you_mean, listing, nearest
 from .reading import as_flag, as_number
+
+# Keys of the previews before the schemas of today, and what they became.
+RENAMED: Mapping[str, str] = {"algorithm": "sampling_algorithm", "args": "program_arguments", "file": "path",
+                              "folder": "path", "local_path": "path"}
 
 
 class Report:
@@ -245,11 +249,14 @@ class Record(NamedTuple):
             elif not self.open:
                 unknown.append(key)
                 why = self.elsewhere(key)  # then a list of this kind's own keys would not help
-                report.add("unknown-key", f"{self.name} has no key {key!r}", value.places[key], why=why,
-                           fix=nearest(key, self.fields) or "remove it" if why else did_you_mean(key, self.fields))
+                fix = nearest(key, self.fields) or "remove it" if why else did_you_mean(key, self.fields)
+                today = RENAMED.get(key)
+                if today is not None and today in self.fields and today not in value.entries:
+                    why, fix = "early previews of Azure ML called it so", Suggestion(key, today, certain=True)
+                report.add("unknown-key", f"{self.name} has no key {key!r}", value.places[key], why=why, fix=fix)
         for key in self.required:
             # One that is misspelt was told just now.
-            if key not in value.entries and not any(nearest(word, (key,)) for word in unknown):
+            if key not in value.entries and not any(RENAMED.get(word) == key or nearest(word, (key,)) for word in unknown):
                 report.add("missing-key", f"{self.name} lacks {key!r}", value.place, fix=f"add '{key}: …'")
 
 

@@ -324,6 +324,15 @@ DOCUMENTS = {
     ),
     "batch deployment": st.just({"name": "blue", "endpoint_name": "flights", "model": "azureml:m:1", "compute": "azureml:cpu"}),
     "environment": ENVIRONMENT.map(lambda document: {"name": "e"} | document),
+    "data import": keys(
+        {
+            "path": PATHS, "name": ASSET_NAMES, "type": st.sampled_from(["uri_folder", "mltable"]),
+            "source": st.sampled_from([
+                {"type": "database", "connection": "azureml:c", "query": "select 1"},
+                {"type": "file_system", "connection": "azureml:c", "path": "/x"}]),
+        },
+        {"version": VERSIONS, "description": TEXTS},
+    ),
     "data": keys(
         {"path": PATHS, "name": ASSET_NAMES},
         {

@@ -53,6 +53,10 @@ SCHEMA = "$schema: https://azuremlschemas.azureedge.net/latest/{}.schema.json\n"
         ("name: e\nbuild: {path: .}\n", "environment"),
         ("conda_file: c.yml\n", "environment"),
         ("type: uri_file\npath: x\n", "data"),
+        (SCHEMA.format("dataset"), "data"),
+        ("$schema: http://azureml/sdk-2-0/DataImport.json\ntype: mltable\n", "data import"),
+        ("type: uri_folder\npath: azureml://x\nsource: {type: file_system}\n", "data import"),
+        ("type: finetuning\nname: f\nmodel: {path: azureml:m:1}\ntask: chat_completion\n", "finetuning job"),
         ("type: mlflow_model\npath: x\n", "model"),
         ("type: MLFLOW_MODEL\npath: x\n", "model"),
         ("type: something\npath: x\n", None),
@@ -115,6 +119,7 @@ SDK = {
     ],
     "environment": ["assets.environment:EnvironmentSchema"],
     "data": ["assets.data:DataSchema"],
+    "data import": ["_data_import.data_import:DataImportSchema"],
     "model": ["assets.model:ModelSchema"],
     "datastore": [
         "_datastore.azure_storage:AzureBlobSchema",
@@ -171,6 +176,7 @@ DIFFERENCES = {
     "the others may have what a file has",
     r".*sweep: needs sampling_algorithm": "the SDK's own loading ends with a TypeError without it",
     r"online deployment: (does not need instance_type|needs instance_type)": "managed ones need it, Kubernetes ones do not",
+    r"schedule\.create_monitor\..*: -target_column_name": "read, and then the SDK's own loading ends with a TypeError",
     r"schedule\.create_job: .*": "a job may stand there whole as well, which the SDK reads by its own schema",
 }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from ...document import Scalar, Table, Value
+from ...document import Items, Scalar, Table, Value
 from ..shapes import Deferred, Shape
 from .common import (
     COMMAND_COMPONENT,
@@ -31,7 +31,8 @@ from .common import (
 
 __all__ = [
     "COMPUTE", "DATA_TYPES", "KINDS", "LITERAL_TYPES", "MODEL_TYPES", "NODE", "NODE_NAME", "NODE_NAME_HINT",
-    "component_inputs", "component_outputs", "is_aside", "is_conda", "job_input", "kind_of_document", "schema_of",
+    "component_inputs", "component_outputs", "is_aside", "is_conda", "is_flow", "is_resource", "job_input", "kind_of_document",
+    "schema_of",
 ]
 
 
@@ -57,6 +58,7 @@ KINDS: Mapping[str, Shape] = {
     "finetuning job": _later("transfers", "FINETUNING_JOB"),
     "environment": ENVIRONMENT,
     "data": DATA,
+    "data import": _later("transfers", "DATA_IMPORT"),
     "model": MODEL,
     "datastore": _later("storage", "DATASTORE"),
     "mltable": _later("storage", "MLTABLE"),
@@ -73,7 +75,8 @@ _BY_SCHEMA = {
     "datatransfercomponent": "data_transfer component", "pipelinejob": "pipeline job", "commandjob": "command job",
     "sweepjob": "sweep job", "paralleljob": "parallel job", "sparkjob": "spark job", "importjob": "import job",
     "datatransferjob": "data_transfer job", "finetuningjob": "finetuning job", "environment": "environment",
-    "data": "data", "model": "model", "azureblob": "datastore", "azurefile": "datastore",
+    "data": "data", "dataset": "data", "dataimport": "data import", "model": "model",
+    "azureblob": "datastore", "azurefile": "datastore",
     "azuredatalakegen1": "datastore", "azuredatalakegen2": "datastore", "onelake": "datastore", "schedule": "schedule",
     "monitorschedule": "schedule", "mltable": "mltable",
     "batchendpoint": "batch endpoint", "modelbatchdeployment": "batch deployment", "batchdeployment": "batch deployment",
@@ -83,6 +86,8 @@ _BY_SCHEMA = {
 _ASIDE = ("compute", "workspace", "registry", "connection", "featurestore", "featureset", "virtualmachine", "amlcompute",
           "hub", "project", "index", "flow", "deploymenttemplate", "modelpackage", "marketplace", "serverless",
           "capability", "component.")
+_OF_RESOURCES = frozenset({"hbi_workspace", "managed_network", "public_network_access", "replication_locations"})
+_RESOURCES = frozenset({"amlcompute", "computeinstance", "kubernetes", "synapsespark", "virtualmachine"})
 _DATASTORES = frozenset({"azure_blob", "azure_file", "azure_data_lake_gen1", "azure_data_lake_gen2", "one_lake"})
 _JOB_TYPES = {"sweep": "sweep job", "spark": "spark job", "automl": "automl job", "import": "import job",
               "data_transfer": "data_transfer job", "finetuning": "finetuning job", "parallel": "parallel job"}
@@ -126,6 +131,8 @@ def kind_of_document(value: Value) -> str | None:
         return "datastore"
     if "auth_mode" in keys and "name" in keys:
         return "batch endpoint" if "defaults" in keys else "online endpoint"
+    if {"path", "source", "type"} <= keys and word in DATA_TYPES:
+        return "data import"
     if {"path", "type"} <= keys:
         return "model" if word in MODEL_TYPES else "data" if word in DATA_TYPES else None
     if "transformations" in keys and "paths" in keys:
@@ -165,8 +172,23 @@ def is_aside(schema: str) -> bool:
     return any(word in schema.lower() for word in _ASIDE)
 
 
+def is_flow(value: Value) -> bool:
+    """Whether *value* is a prompt flow, or a run of one: a parallel job may name it as its component."""
+    if not isinstance(value, Table):
+        return False
+    schema = value.get("$schema")
+    if isinstance(schema, Scalar) and "promptflow" in schema.text:
+        return True
+    return isinstance(value.get("nodes"), Items) and "outputs" in value.entries
+
+
+def is_resource(value: Table) -> bool:
+    """Whether a file without ``$schema`` is a workspace, a registry or a compute: nothing that a pipeline runs."""
+    return bool(value.entries.keys() & _OF_RESOURCES) or _word(value, "type") in _RESOURCES
+
+
 def _of_type(value: Table, word: str | None) -> str | None:
-    component = _is_component(value) if word != "automl" else False
+    component = word in _COMPONENT_TYPES and _is_component(value)
     kinds: Mapping[str, str] = _COMPONENT_TYPES if component else _JOB_TYPES
     found = kinds.get(word or "")
     needed: Collection[str] = {"sweep": ("trial", "search_space"), "spark": ("entry",), "automl": ("task",),

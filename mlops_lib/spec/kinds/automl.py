@@ -79,6 +79,7 @@ _forecasting = Record("forecasting", {
 _sweep = Record("sweep", {"sampling_algorithm": SAMPLING_ALGORITHM, "early_termination": EARLY_TERMINATION},
                 required=("sampling_algorithm",))
 _searched = ByForm(scalar=_some, table=SPACE)
+_searched_number = ByForm(scalar=_number, table=SPACE)
 _NLP_NUMBERS = ("gradient_accumulation_steps", "learning_rate", "number_of_epochs", "training_batch_size",
                 "validation_batch_size", "warmup_ratio", "weight_decay")
 _NLP_WORDS = ("learning_rate_scheduler", "model_name")
@@ -87,7 +88,7 @@ _texts_of: Mapping[str, Shape] = {
     "limits": Record("limits", _all(_whole, "max_concurrent_trials", "max_nodes", "max_trials", "timeout_minutes",
                                     "trial_timeout_minutes")),
     "training_parameters": Record("training_parameters", {**_all(_number, *_NLP_NUMBERS), **_all(TEXT, *_NLP_WORDS)}),
-    "search_space": ListOf(Record("a search space", _all(_searched, *_NLP_NUMBERS, *_NLP_WORDS))),
+    "search_space": ListOf(Record("a search space", {**_all(_searched_number, *_NLP_NUMBERS), **_all(_searched, *_NLP_WORDS)})),
     "featurization": Record("featurization", {"dataset_language": TEXT}),
 }
 
@@ -108,7 +109,9 @@ _image_parameters: Mapping[str, Shape] = {
     **_all(_flag, *_IMAGE_FLAGS), **_all(_number, *_IMAGE_NUMBERS), **_all(_whole, *_IMAGE_WHOLES),
     **_all(TEXT, *_IMAGE_WORDS, "advanced_settings", "checkpoint_run_id"), "checkpoint_frequency": _whole,
 }
-_image_spaces = _all(_searched, *_IMAGE_FLAGS, *_IMAGE_NUMBERS, *_IMAGE_WHOLES, *_IMAGE_WORDS, "augmentations")
+_image_spaces: Mapping[str, Shape] = {
+    **_all(_searched, *_IMAGE_FLAGS, *_IMAGE_WORDS, "augmentations"), **_all(_searched_number, *_IMAGE_NUMBERS, *_IMAGE_WHOLES),
+}
 _images: Mapping[str, Shape] = {
     **_common, "sweep": _sweep, "test_data": _table_data, "test_data_size": _number, "validation_data_size": _number,
     "limits": Record("limits", _all(_whole, "max_concurrent_trials", "max_trials", "timeout_minutes")),
@@ -116,7 +119,7 @@ _images: Mapping[str, Shape] = {
 _classified: Mapping[str, Shape] = {
     **_images,
     "training_parameters": Record("training_parameters", {**_image_parameters, **_all(_whole, *_CLASSIFICATION)}),
-    "search_space": ListOf(Record("a search space", {**_image_spaces, **_all(_searched, *_CLASSIFICATION)})),
+    "search_space": ListOf(Record("a search space", {**_image_spaces, **_all(_searched_number, *_CLASSIFICATION)})),
 }
 _detected: Mapping[str, Shape] = {
     **_images,
@@ -126,7 +129,8 @@ _detected: Mapping[str, Shape] = {
         "log_validation_loss": _some}),
     "search_space": ListOf(Record("a search space", {
         **_image_spaces,
-        **_all(_searched, *_DETECTION_WHOLES, *_DETECTION_NUMBERS, *_DETECTION_WORDS, "multi_scale")})),
+        **_all(_searched_number, *_DETECTION_WHOLES, *_DETECTION_NUMBERS),
+        **_all(_searched, *_DETECTION_WORDS, "multi_scale")})),
 }
 
 

@@ -34,8 +34,8 @@ _NAME = r"[a-z][a-z\d_]*"
 _NAME_HINT = "a name has lower-case letters, digits and underscores, and starts with a letter"
 NODE_NAME = r"[a-z_][a-z\d_]*"
 NODE_NAME_HINT = "a job's name has lower-case letters, digits and underscores, and does not start with a digit"
-_PORT = r"[A-Za-z_]\w*"
-_PORT_HINT = "a port's name has letters, digits and underscores, and does not start with a digit"
+PORT = r"[A-Za-z_]\w*"
+PORT_HINT = "a port's name has letters, digits and underscores, and does not start with a digit"
 ASSET_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
 ASSET_HINT = "an asset's name has letters, digits, '.', '_' and '-', at most 255, and starts with a letter or digit"
 
@@ -104,12 +104,12 @@ component_inputs = MapOf(ByType(
     dict.fromkeys(LITERAL_TYPES, _parameter)
     | dict.fromkeys((*DATA_TYPES, "path"), _input_port),
     why=f"a component input is one of {', '.join(sorted(_port_types))}",
-), key_pattern=_PORT, key_hint=_PORT_HINT)
+), key_pattern=PORT, key_hint=PORT_HINT)
 component_outputs = MapOf(ByType(
     "output",
     dict.fromkeys(LITERAL_TYPES, _early_output) | dict.fromkeys((*DATA_TYPES, "path"), _output_port),
     why=f"a component output is one of {', '.join(sorted(_port_types))}",
-), key_pattern=_PORT, key_hint=_PORT_HINT)
+), key_pattern=PORT, key_hint=PORT_HINT)
 
 COMPONENT_COMMON: Mapping[str, Shape] = {
     **ASSET_COMMON,
@@ -164,8 +164,8 @@ OUTPUT_RECORD = Record("an output", {
     "mode": OneOf(("direct", "mount", "rw_mount", "upload"), folded=True),
     "name": Text(pattern=ASSET_NAME, hint=ASSET_HINT), "version": VERSION,
 })
-JOB_INPUTS = MapOf(job_input, key_pattern=_PORT, key_hint=_PORT_HINT)
-JOB_OUTPUTS = MapOf(ByForm(scalar=Text(empty=True), table=OUTPUT_RECORD), key_pattern=_PORT, key_hint=_PORT_HINT)
+JOB_INPUTS = MapOf(job_input, key_pattern=PORT, key_hint=PORT_HINT)
+JOB_OUTPUTS = MapOf(ByForm(scalar=Text(empty=True), table=OUTPUT_RECORD), key_pattern=PORT, key_hint=PORT_HINT)
 
 _services = MapOf(Record("a service", {
     "$schema": TEXT, "type": TEXT, "job_service_type": TEXT, "port": Number(whole=True), "nodes": TEXT,

@@ -66,7 +66,7 @@ _data_keys: Mapping[str, Shape] = {
     "data_column_names": MapOf(TEXT),
 }
 _production = Record("production data", _data_keys)
-_reference = Record("reference data", {**_data_keys, "target_column_name": TEXT})
+_reference = Record("reference data", _data_keys)
 _language = Record("production data", {"input_data": job_input, "data_column_names": ANY_MAP, "data_window": _window})
 _features = ByForm(scalar=OneOf(("all_features",), folded=True), items=ListOf(TEXT),
                    table=Record("a feature filter", {"top_n_feature_importance": _whole}))
@@ -115,7 +115,7 @@ _SIGNAL = ByType("monitoring signal", {
         "metric_thresholds": Record("metric_thresholds", {"totaltoken": MapOf(_number)})}),
 }, folded=True)
 _monitor = Record("create_monitor", {
-    "compute": Record("compute", {"compute_type": TEXT, "runtime_version": Text(numbers=True), "instance_type": TEXT}),
+    "compute": Record("compute", {"compute_type": TEXT, "runtime_version": TEXT, "instance_type": TEXT}),
     "monitoring_target": Record("monitoring_target", {
         "model_id": TEXT, "endpoint_deployment_id": TEXT,
         "ml_task": OneOf(("classification", "questionanswering", "regression"), folded=True)}),

@@ -11,6 +11,7 @@ from ..shapes import ByForm, ByType, ListOf, MapOf, Number, OneOf, Plain, Record
 from .common import (
     ASSET_COMMON,
     COMPONENT_COMMON,
+    DATA,
     JOB_COMMON,
     JOB_OUTPUTS,
     NODE_COMMON,
@@ -45,6 +46,7 @@ _place = ByType("place", {
     }, required=("connection",)),
     "file_system": Record("a file system", {"type": TEXT, "path": TEXT, "connection": TEXT}, required=("connection",)),
 }, folded=True)
+DATA_IMPORT = Record("a data import", {**DATA.fields, "source": _place}, required=("path", "source"))
 _task = OneOf(("copy_data", "export_data", "import_data"), folded=True)
 _copy_mode = OneOf(("fail_if_conflict", "merge_with_overwrite"), folded=True)
 _moved: Mapping[str, Shape] = {

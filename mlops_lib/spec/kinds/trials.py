@@ -16,12 +16,15 @@ from .common import (
     JOB_COMMON,
     JOB_OUTPUTS,
     NODE_COMMON,
+    PORT,
+    PORT_HINT,
     QUEUE_SETTINGS,
     RESOURCE_KEYS,
     RESOURCES,
     TEXT,
     VARIABLES,
     command_component_keys,
+    job_input,
     owner_of,
 )
 
@@ -111,8 +114,10 @@ _flow = Record("a flow component", {
     **COMPONENT_COMMON, "type": TEXT, "environment": ENVIRONMENT_VALUE, "variant": TEXT, "code": TEXT,
     "column_mappings": MapOf(TEXT), "connections": MapOf(MapOf(TEXT)), "environment_variables": MapOf(TEXT),
 })
+# A flow, which parallel jobs run as well, has inputs like ``connections.NODE.deployment_name``.
+_node_inputs = MapOf(job_input, key_pattern=rf"{PORT}(?:\.{PORT})*", key_hint=PORT_HINT)
 PARALLEL_NODE = Record("a parallel job", {
-    **NODE_COMMON, **_parallel_keys, "resources": RESOURCES, "environment_variables": VARIABLES,
+    **NODE_COMMON, **_parallel_keys, "inputs": _node_inputs, "resources": RESOURCES, "environment_variables": VARIABLES,
     "environment": ENVIRONMENT_VALUE,
     "component": ByForm(scalar=TEXT, table=ByType("component", {
         "parallel": Record("a parallel component", parallel_component_keys, elsewhere=owner_of),
