@@ -283,7 +283,7 @@ class _Parts:
         for name, reference in self.outputs.items():
             bound.setdefault(reference.node.name, {})[reference.name] = JobOutput(bound=PipelinePort("outputs", name))
         return {node.name: Job(
-            name=node.name, type="pipeline" if isinstance(node.component, PipelineComponent) else "command",
+            name=node.name, type=node.component.type,
             component=node.component, inputs={key: self._value(node, key, value) for key, value in node.inputs.items()},
             outputs=bound.get(node.name, {}), compute=node.compute, environment_variables=node.environment_variables,
             place=node.place,

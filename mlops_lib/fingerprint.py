@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .graph import External, FromStep, Given, Step, Value
+from .graph import EVALUATED, External, FromStep, Given, Step, Value
 
 VERSION = "1"  # raise it when a change here must not reuse what was stored before
 
@@ -58,13 +58,16 @@ def fingerprint(step: Step, facts: Facts, made: Mapping[FromStep, str]) -> Finge
     }
     if step.distribution is not None:
         parts["distribution"] = _digest(asdict(step.distribution))
+    if step.parallel is not None:
+        parts |= step.parallel.parts()
     for name, text in step.environment_variables.items():
         parts[f"environment variable {name}"] = _digest(text)  # parts are stored, and a variable may be a secret
     for name, given in step.inputs.items():
         content = _content(given, facts, made)
         if content is None:
             return None
-        parts[f"input {name}"] = f"{component.inputs[name].type}:{content}"
+        evaluated = " evaluated" if step.mode_of(name) in EVALUATED else ""
+        parts[f"input {name}"] = f"{component.inputs[name].type}{evaluated}:{content}"
     if step.sweep is not None:
         parts |= {f"{_SWEEP}{name}": _digest(text) for name, text in step.sweep.texts().items()}
     return Fingerprint(_digest({"version": VERSION, "parts": parts}), parts)

@@ -10,6 +10,8 @@ from .binding import JobPort, PipelinePort
 from .checks import upstream
 from .distribution import Distribution, read_distribution
 from .errors import InputError, Place
+from .parallel import Parallel, Task, task_of
+from .parallel import read as read_parallel
 from .references import AssetReference, how_to_map, parse_reference, redacted
 from .spec import (
     Bound,
@@ -21,6 +23,7 @@ from .spec import (
     Job,
     JobOutput,
     Literal,
+    OtherComponent,
     PipelineComponent,
     PipelineJob,
     SingleJob,
@@ -28,6 +31,8 @@ from .spec import (
 from .spec.ports import NOWHERE
 from .sweep import Sweep
 from .sweep import read as read_sweep
+
+EVALUATED = ("eval_mount", "eval_download")  # modes in which a step gets the files of a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Step:
         distribution: How many processes run the command; None for one.
         compute: What runs it on Azure ML: the job's own, or the nearest default around it.
         sweep: What a sweep searches; *inputs* are then those that all its trials have in common.
+        parallel: Of a parallel job, how its input is divided among processes that run its component's code; the
+            component's command only shows what that is then.
     """
 
     name: str
@@ -84,6 +91,7 @@ class Step:
     environment_variables: Mapping[str, str]
     waits: tuple[str, ...]
     distribution: Distribution | None = None
+    parallel: Parallel | None = None
     compute: str | None = field(default=None, compare=False)
     sweep: Sweep | None = None
 
@@ -231,7 +239,7 @@ class _Builder:
         for job in _in_file_order(pipeline):
             inputs = self._inputs(job, pipeline, given, made, taken)
             taken[job.name] = inputs
-            made[job.name] = self._job(job, inputs, prefix, environment_variables, pipeline.folder, compute)
+            made[job.name] = self._job(job, inputs, prefix, environment_variables, pipeline.folder, compute, given)
             for name, output in job.outputs.items():
                 if isinstance(output.bound, PipelinePort):
                     ends[output.bound.name] = made[job.name][name]
@@ -241,11 +249,11 @@ class _Builder:
         return ends
 
     def _job(self, job: Job, inputs: Mapping[str, Given], prefix: str, variables: Mapping[str, str],
-             folder: str, compute: str | None) -> Mapping[str, Given]:
+             folder: str, compute: str | None, given: Mapping[str, Given]) -> Mapping[str, Given]:
         name = f"{prefix}{job.name}"
         variables = {**variables, **job.environment_variables}
         component = job.component
-        if component is None and job.type in ("command", "pipeline", "sweep"):
+        if component is None and job.type in ("command", "parallel", "pipeline", "sweep"):
             raise _elsewhere(f"the component {job.reference!r} of job {name!r}", job.reference, job.place)
         if isinstance(component, PipelineComponent):
             ends = self.expand(component, inputs, prefix=f"{name}.", environment_variables=variables,
@@ -253,16 +261,24 @@ class _Builder:
             self.paths += [(end, key, output.path, output.place) for key, output in job.outputs.items()
                            if output.path and isinstance(end := ends.get(key), FromStep)]
             return ends
-        if not isinstance(component, CommandComponent) or job.type not in ("command", "sweep"):
+        parallel, environment, environment_folder = None, job.environment, folder
+        if isinstance(component, OtherComponent) and job.type == "parallel":
+            task = task_of(job, component, folder)
+            parallel = read_parallel(job, component, task, _texts(inputs, given).get,
+                                     {key: value.mode for key, value in inputs.items() if isinstance(value, External)})
+            component, environment = _as_command(component, task), task.environment
+            environment_folder = task.environment_folder
+            variables = {**variables, **task.environment_variables}
+        if not isinstance(component, CommandComponent) or job.type not in ("command", "parallel", "sweep"):
             raise InputError(f"job {name!r} is of type {job.type!r}, which does not run on this machine", place=job.place,
-                             why="command, sweep and pipeline jobs do", fix="submit the pipeline to Azure ML")
+                             why="command, sweep, parallel and pipeline jobs do", fix="submit the pipeline to Azure ML")
         waits = sorted({value.step for value in inputs.values() if isinstance(value, FromStep)})
         self.steps[name] = Step(
             name=name, component=component, job=job, inputs=inputs,
             outputs={key: job.outputs.get(key, JobOutput()) for key in component.outputs},
-            environment=job.environment or component.environment,
-            environment_folder=folder if job.environment else component.folder,
-            environment_variables={**component.environment_variables, **variables}, waits=tuple(waits),
+            environment=environment or component.environment,
+            environment_folder=environment_folder if environment else component.folder,
+            environment_variables={**component.environment_variables, **variables}, waits=tuple(waits), parallel=parallel,
             distribution=read_distribution(job.rest.get("distribution") or component.rest.get("distribution")),
             compute=job.compute or compute,
             sweep=read_sweep(job.document) if job.type == "sweep" else None,
@@ -307,6 +323,23 @@ def _default_compute(job: Job) -> str | None:
     settings = job.rest.get("settings")
     given = settings.get("default_compute") if isinstance(settings, Mapping) else None
     return given if isinstance(given, str) else job.compute
+
+
+def _texts(inputs: Mapping[str, Given], given: Mapping[str, Given]) -> dict[str, str]:
+    """The values that expressions such as ``inputs.x`` and ``parent.inputs.x`` stand for."""
+    return {f"{prefix}inputs.{name}": value.text for prefix, values in (("parent.", given), ("", inputs))
+            for name, value in values.items() if isinstance(value, Value)}
+
+
+def _as_command(component: OtherComponent, task: Task) -> CommandComponent:
+    """A parallel component as what else looks at a step sees it: ports, code, environment, and what is started."""
+    place = task.document.entries.get("code")
+    return CommandComponent(
+        command=task.command, name=component.name, version=component.version, display_name=component.display_name,
+        description=component.description, tags=component.tags, inputs=component.inputs, outputs=component.outputs,
+        code=task.code, is_deterministic=component.is_deterministic, folder=task.folder, file=component.file,
+        place=component.place, places={**component.places, **({"code": place.place} if place is not None else {})},
+    )
 
 
 def _in_file_order(pipeline: PipelineJob | PipelineComponent) -> list[Job]:

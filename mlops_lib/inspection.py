@@ -205,6 +205,8 @@ class Inspector:
         if code is None or not code.is_dir() or not isinstance(script, Scalar) or not isinstance(script.value, str):
             return None
         file = code / script.value
+        if not file.is_file() and (code / f"{script.value.replace('.', '/')}.py").is_file():
+            file = code / f"{script.value.replace('.', '/')}.py"  # a module's name
         if not file.is_file():
             self.report.add("missing-script", f"the entry script is {script.value!r}, which the code lacks", script.place,
                             fix=nearby(file))

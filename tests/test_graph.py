@@ -298,7 +298,7 @@ def test_settings_reach_the_graph() -> None:
 # --- what does not run here ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["parallel", "spark", "automl"])
+@pytest.mark.parametrize("kind", ["spark", "automl"])
 def test_a_job_that_only_azure_runs_is_refused_by_name(kind: str) -> None:
     with pytest.raises(InputError, match=f"job 'a' is of type '{kind}'") as caught:
         graph({"type": "pipeline", "jobs": {"a": {"type": kind}}})

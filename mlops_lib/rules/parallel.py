@@ -14,7 +14,7 @@ from ..errors import Severity, did_you_mean
 from ..spec import Report
 from .facts import items, number, place, scalar, table, word
 
-_SIZE = re.compile(r"\d+(?:[kKmMgG][bB])?")
+_SIZE = re.compile(r"(\d+)([kKmMgG][bB])?")
 _BINDING = re.compile(r"\$\{\{([^$}]*(?:(?:\$(?!\{\{)|\}(?!\}))[^$}]*)*)\}\}")
 _LEAST = {"error_threshold": -1, "mini_batch_error_threshold": -1, "max_concurrency_per_instance": 1}
 
@@ -40,6 +40,11 @@ def check_parallel(value: Table, report: Report, *, inputs: Mapping[str, str], o
                    why="it is a number of files (10), or a size of data (10kb, 5mb, 1gb)")
     keys = items(value, "partition_keys")
     type_ = _type_of_source(source, inputs)
+    if size is not None and type_ not in (None, "mltable") and (match := _SIZE.fullmatch(size.text)) and match[2]:
+        count = int(match[1]) << 10 * (1 + "kmg".index(match[2][0].lower()))
+        report.add("bad-batch", f"mini_batch_size is {size.text}, and the input is a {type_}", size.place,
+                   why=f"files are counted: Azure ML takes it for {count} of them", fix="give the number of files",
+                   severity=Severity.WARNING)
     if keys and type_ is not None and type_ != "mltable":
         report.add("bad-batch", f"partition_keys are given, and the input is a {type_}", place(value, "partition_keys"),
                    why="only tables have columns to divide by", fix="make the input an mltable, or give mini_batch_size")

@@ -396,13 +396,3 @@ def test_a_step_cannot_damage_what_was_downloaded(mode: str, web: Any, shop: Any
                    outputs={"out": "uri_file"})  # fmt: skip
     reading(shop, f"{web.url}/x.csv", "uri_file", "spoil", mode=mode).run()
     assert [path.read_text() for path in (shop.root / ".mlops/downloads").rglob("x.csv")] == ["one"]
-
-
-@pytest.mark.parametrize("mode", ["eval_mount", "eval_download"])
-def test_the_modes_of_tables_are_refused_with_their_place(mode: str, shop: Any) -> None:
-    shop.write("lake/MLTable", "paths: [{folder: .}]\n")
-    shop.component("table", "ls ${{inputs.d}}", inputs={"d": "mltable"})
-    shop.pipeline({"s": ("table", {"d": {"type": "mltable", "path": "../lake", "mode": mode}})})
-    error = refused(shop)
-    assert mode in error.what
-    assert error.place is not None

@@ -204,6 +204,7 @@ class _Execution:
         self.pool: ThreadPoolExecutor | None = None
         self.inbox: queue.SimpleQueue[Started | Ended | object] = queue.SimpleQueue()
         self.errors: list[str] = []
+        self.notices: list[str] = []
         self.interrupts = 0
         self.stopping = False
         self.broken: BaseException | None = None
@@ -269,6 +270,8 @@ class _Execution:
             if message.record.status is not Status.REUSED:
                 self._tell_log(message.step, ended=True)
             del self.active[message.step]
+            if message.notice:
+                self.notices.append(message.notice)
             if message.failure is not None:
                 self.broken = self.broken or message.failure
                 self.unsaved.append(message.record)
@@ -418,7 +421,8 @@ class _Execution:
                                 landed=self._landed(name))
                 for name, (stored, asset) in outputs.items()}, tuple(self.errors)),
             metrics={name: step.metrics for name, step in steps.items() if step.metrics},
-            errors=tuple(self.errors), notices=(*self.ground.notices, *problems), differences=self.ground.differences)
+            errors=tuple(self.errors), notices=(*self.ground.notices, *self.notices, *problems),
+            differences=self.ground.differences)
 
     def _outputs(self) -> dict[str, tuple[StoredOutput, str | None]]:
         """The pipeline's outputs that exist; those that have a name, of single steps too, become assets."""

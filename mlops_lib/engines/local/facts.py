@@ -17,7 +17,7 @@ from ...differs import Difference, differences
 from ...document import parse, plain
 from ...errors import InputError, Place
 from ...fingerprint import Facts
-from ...graph import External, Graph, Value
+from ...graph import External, Graph
 from ...references import redacted
 from ...sources import Found, Remote, Sources
 from ...sources.landing import Destination, destinations
@@ -26,7 +26,6 @@ from ...stores.files import FileEntry
 from ...stores.snapshots import snapshot
 from ...stores.store import Store
 
-_EVALUATED = ("eval_mount", "eval_download")
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -93,20 +92,14 @@ def gather(graph: Graph, catalogue: Catalogue, store: Store) -> Ground:
 
 
 def _read_by_themselves(graph: Graph) -> set[External]:
-    """The data that steps get as a URL or a path and nothing else; refuses a mode that is not known here."""
+    """The data that steps get as a URL or a path and nothing else; a table that is divided here is read here."""
     direct: set[External] = set()
     others: set[External] = set()
     for step in graph.steps.values():
         for name, value in step.inputs.items():
-            if isinstance(value, Value):
-                continue
-            mode = step.mode_of(name)
-            if mode in _EVALUATED:
-                raise InputError(f"input {name!r} of job {step.name!r} has the mode {mode}, which is not known here yet",
-                                 place=value.place if isinstance(value, External) else step.job.place,
-                                 why="it is the list of files that a table evaluates to", fix="use ro_mount and read the table")
             if isinstance(value, External):
-                (direct if mode == "direct" else others).add(value)
+                divided = step.parallel is not None and step.parallel.source == name
+                (direct if step.mode_of(name) == "direct" and not divided else others).add(value)
     return direct - others
 
 

@@ -26,12 +26,17 @@ GRACE = 5.0  # seconds between asking a process to end and ending it
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Invocation:
-    """A command for bash, where it runs, with which variables, and the file that gets what it prints."""
+    """A command for bash, where it runs, with which variables, and the file that gets what it prints.
+
+    Attributes:
+        stdin: What it reads, as an open file; None for nothing.
+    """
 
     command: str
     folder: Path
     environment: Mapping[str, str]
     log: Path
+    stdin: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,10 +46,16 @@ class Exit:
     Attributes:
         code: Negative for the signal that killed it.
         peak_memory: Bytes, of the largest process; None when that is too small to be told from the engine's own.
+        problem: Why it counts as failed, where the code does not say; empty when it does.
+        detail: Lines that belong to the problem, such as the end of a traceback.
+        notice: What its user should know although it has not failed.
     """
 
     code: int
     peak_memory: int | None
+    problem: str = ""
+    detail: tuple[str, ...] = ()
+    notice: str = ""
 
 
 class Process(Protocol):
@@ -89,7 +100,8 @@ class FreshProcess:
         try:
             child = subprocess.Popen(
                 ["bash", "--noprofile", "--norc", *_command(invocation)], cwd=invocation.folder, env=invocation.environment,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                stdin=subprocess.DEVNULL if invocation.stdin is None else invocation.stdin, stdout=log, stderr=log,
+                start_new_session=True)
         except FileNotFoundError:
             raise RunError("bash is not installed, or not in PATH", why="Azure ML runs a component's command with bash",
                            fix="install bash") from None

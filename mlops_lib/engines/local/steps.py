@@ -111,6 +111,7 @@ class Ended:
 
     Attributes:
         curve: What a trial logged of its sweep's primary metric.
+        notice: What its user should know although it has not failed.
     """
 
     step: str
@@ -118,6 +119,7 @@ class Ended:
     error: str = ""
     failure: BaseException | None = None
     curve: Sequence[float] = ()
+    notice: str = ""
 
 
 class StepAtWork:
@@ -196,7 +198,7 @@ class StepAtWork:
     def _variables(self, place: Workplace, mlflow_run: str, mlflow: Mapping[str, str]) -> dict[str, str]:
         scene = self._scene
         return place.variables(self._step, run=scene.mlflow_run, step_run=mlflow_run, experiment=scene.experiment,
-                               threads=max(1, self.task.threads // _processes(self._step)), mlflow=mlflow,
+                               threads=max(1, self.task.threads // _processes(self._step, self.task.threads)), mlflow=mlflow,
                                searched=self.task.trial.record.parameters if self.task.trial else {})
 
     def _run_in(self, place: Workplace) -> Ended:
@@ -212,7 +214,7 @@ class StepAtWork:
         variables = self._variables(place, self._mlflow_run, mlflow)
         begun = time.monotonic()
         ended, timed_out = self._process_of(
-            Invocation(command=place.command(step), folder=place.code, environment=variables, log=self.log))
+            Invocation(command=place.command(step), folder=place.code, environment=variables, log=self.log), place)
         if ended is None:
             return Ended(step.name, canceled(self.task.record))
         record = dataclasses.replace(record, seconds=time.monotonic() - begun, peak_memory=ended.peak_memory,
@@ -226,12 +228,13 @@ class StepAtWork:
             return Ended(step.name, canceled(record), curve=curve)
         if not problem:
             try:
-                return Ended(step.name, self._keep(place, record), curve=curve)
+                return Ended(step.name, self._keep(place, record), curve=curve, notice=ended.notice)
             except RunError:
                 raise
             except JobError as error:
                 problem = error.what
-        return Ended(step.name, dataclasses.replace(record, status=Status.FAILED), self._failure(problem), curve=curve)
+        return Ended(step.name, dataclasses.replace(record, status=Status.FAILED), self._failure(problem, ended.detail),
+                     curve=curve)
 
     def _logged(self, record: StepRecord, *, succeeded: bool, stopped: bool) -> tuple[StepRecord, Sequence[float]]:
         """The record with what the step logged, and of a trial what it logged of the primary metric."""
@@ -244,12 +247,12 @@ class StepAtWork:
             self._scene.store.records.save_trial(dataclasses.replace(trial.record, curve=logged.curve))
         return dataclasses.replace(record, metrics=logged.metrics, params={**parameters, **logged.params}), logged.curve
 
-    def _process_of(self, invocation: Invocation) -> tuple[Exit | None, bool]:
+    def _process_of(self, invocation: Invocation, place: Workplace) -> tuple[Exit | None, bool]:
         """Run the process to its end: how it ended (None: it was not started any more), and whether its time was up."""
         with self._lock:
             if self._stopped:
                 return None, False
-            process = self._process = self._launch(invocation)
+            process = self._process = self._launch(invocation, place)
         self._tell(Started(self._step.name, redacted(invocation.command)))
         limit = self._step.job.timeout
         if not limit:
@@ -268,8 +271,14 @@ class StepAtWork:
         finally:
             timer.cancel()
 
-    def _launch(self, invocation: Invocation) -> Process:
-        launcher, distribution = self._scene.launcher_for(self._step), self._step.distribution
+    def _launch(self, invocation: Invocation, place: Workplace) -> Process:
+        launcher, distribution, parallel = self._scene.launcher_for(self._step), self._step.distribution, self._step.parallel
+        if parallel is not None:
+            from .parallel import ParallelWork  # only a pipeline with such a step pays for it
+
+            source = self.task.sources.get(parallel.source)
+            return ParallelWork(self._step, parallel, place, invocation, launcher, table=source.path if source else None,
+                                workers=_processes(self._step, self.task.threads))
         if distribution is None:
             return launcher.launch(invocation)
         told = distribution.variables(free_ports(distribution.ports))
@@ -283,7 +292,7 @@ class StepAtWork:
         if timed_out:
             return f"ran longer than its limit of {duration(self._step.job.timeout or 0)}"
         if ended.code != 0:
-            return describe_exit(ended.code)
+            return ended.problem or describe_exit(ended.code)
         missing = place.missing_outputs(self._step)
         if missing:
             return f"never wrote its output{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
@@ -335,16 +344,19 @@ class StepAtWork:
             raise
         return record
 
-    def _failure(self, what: str) -> str:
+    def _failure(self, what: str, detail: tuple[str, ...] = ()) -> str:
         lines = tail(self.log, _TAIL)
         shown = "".join(f"\n  | {line}" for line in lines) or "\n  | (it printed nothing)"
         full = "the disk is full; " if is_full(self._scene.store.folder) else ""
-        return str(JobError(f"step {self._step.name!r} {what}", why=f"{full}the end of its log, {self.log}:{shown}",
+        told = "".join(f"{line}\n  " for line in detail)
+        return str(JobError(f"step {self._step.name!r} {what}", why=f"{full}{told}the end of its log, {self.log}:{shown}",
                             fix=f"mend it and go on with: mlops runs resume {self._scene.run}"))
 
 
-def _processes(step: Step) -> int:
+def _processes(step: Step, cores: int) -> int:
     """How many processes of a step run at once."""
+    if step.parallel is not None:
+        return step.parallel.workers or cores
     return step.distribution.processes + step.distribution.servers if step.distribution else 1
 
 

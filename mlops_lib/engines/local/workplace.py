@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...binding import render
-from ...graph import Step
+from ...graph import EVALUATED, Step
 from ...stores.artifacts import remove
 from ...stores.files import FileEntry, files_of
 from ...stores.snapshots import copy_to
@@ -99,7 +99,9 @@ class Workplace:
             (place / name).mkdir(exist_ok=True)
         inputs = dict(texts)
         for name, source in sources.items():
-            inputs[name] = str(_present(source, given / f"INPUT_{name}", private=step.mode_of(name) == "rw_mount"))
+            mode = step.mode_of(name)
+            inputs[name] = str(_present(source, given / f"INPUT_{name}", private=mode == "rw_mount",
+                                        evaluated=mode in EVALUATED))
         inputs |= direct or {}
         outputs = {}
         for name, port in step.component.outputs.items():
@@ -167,14 +169,19 @@ def _written(path: Path, port_type: str) -> bool:
     return port_type == "uri_folder" or any(path.iterdir())
 
 
-def _present(source: Path, place: Path, *, private: bool) -> Path:
-    """Show an input the way Azure ML mounts it: ``INPUT_name`` with the files in it.
+def _present(source: Path, place: Path, *, private: bool, evaluated: bool) -> Path:
+    """Show an input the way Azure ML mounts it: ``INPUT_name`` with the files in it; of a table to evaluate, its own files.
 
     The files are copies, so that whatever a step does with them, the original stays as it is. Above a size that would be
     felt they are links, unless they are to be *private*; then a write to one is found out afterwards.
     """
     place.mkdir(parents=True)
-    entries = files_of(source) if source.is_dir() else [FileEntry(source.name, str(source), source.stat())]
+    if evaluated:
+        from .mltables import files_of_table  # only who evaluates tables pays for it
+
+        entries = files_of_table(source)
+    else:
+        entries = files_of(source) if source.is_dir() else [FileEntry(source.name, str(source), source.stat())]
     small = sum(entry.state.st_size for entry in entries) <= _COPIED_BYTES
     show = shutil.copyfile if small or private else _link
     made = {""}
