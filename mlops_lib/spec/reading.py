@@ -6,6 +6,7 @@ import datetime
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..document import Items, Scalar, Table, Value, plain
@@ -77,14 +78,15 @@ def _unreadable(table: Table, side: str) -> bool:
 
 
 def misspelt(word: str, keys: Iterable[str]) -> bool:
-    """Whether one of *keys* is *word* but for a letter or two. Every file is asked this: it must cost little."""
-    letters = Counter(word)
-    for key in keys:
-        if abs(len(key) - len(word)) <= 2 and key != word:
-            found = Counter(key.lower())
-            if (letters - found).total() + (found - letters).total() <= 2:
-                return True
-    return False
+    """Whether one of *keys* is *word* but for a letter or two."""
+    return any(abs(len(key) - len(word)) <= 2 and key != word and _resembles(key, word) for key in keys)
+
+
+@lru_cache(maxsize=512)
+def _resembles(key: str, word: str) -> bool:
+    # Every job of every file is asked this, and most have the same keys.
+    letters, found = Counter(word), Counter(key.lower())
+    return (letters - found).total() + (found - letters).total() <= 2
 
 
 def subtable(table: Table, key: str) -> Table | None:
