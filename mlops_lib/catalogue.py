@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from . import document
 from .binding import PipelinePort
-from .checks import check_component, check_pipeline, check_submission
+from .checks import check_component, check_pipeline, check_submission, connects
 from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, is_slip, listing, nearest
 from .inspection import DEFAULT_LIMITS, Inspector, Limits, is_local, local_code, local_path, nearby
 from .references import NO_MAPPINGS, AssetReference, Mappings, parse_reference
@@ -566,7 +566,7 @@ class Catalogue:
                 if isinstance(given, Literal) and isinstance(given.value, str):
                     self._inspector.path(given.text, given.place, pipeline.folder)
                     self._inspector.form(given.text, given.place, pipeline.folder, port.type)
-                elif isinstance(given, Data):
+                elif isinstance(given, Data) and connects(given.type or port.type, port.type):  # else that is what is told
                     self._inspector.form(given.path, given.place, pipeline.folder, given.type or port.type)
 
     def findings(self) -> tuple[Finding, ...]:

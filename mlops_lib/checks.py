@@ -56,6 +56,9 @@ def _check_ports(component: Component, report: Report) -> None:
                            why="Azure ML does not tell them apart", fix="rename one of them")
             folded[name.lower()] = name
     for name, port in component.inputs.items():
+        if port.literal and port.min is not None and port.max is not None and port.min > port.max:
+            report.add("bad-limits", f"min of input {name!r} is {port.min:g}, more than max ({port.max:g})", port.place,
+                       why="no value fits both", fix="exchange them")
         if port.default is not None and port.type in DATA_TYPES:
             report.add("bad-value", f"the input {name!r} is a {port.type} and has a default", port.place,
                        why="only literals have one", fix="write 'optional: true' instead, or nothing")
@@ -63,8 +66,12 @@ def _check_ports(component: Component, report: Report) -> None:
             problem = value_problem(port, port.default, _as_value(port.default))
             odd = surprise(port.written, port.type) if port.written is not None else None
             if problem:
-                report.add("bad-value", f"the default {port.default!r} of input {name!r} {problem[0]}", port.place,
+                shown, place = (port.written.text, port.written.place) if port.written else (port.default, port.place)
+                report.add("bad-value", f"the default {shown!r} of input {name!r} {problem[0]}", place,
                            why=odd[0] if odd else f"it is {_taking(port)}", fix=odd[1] if odd else problem[1])
+            elif odd and port.written is not None and isinstance(port.written.value, datetime.date):
+                report.add("date-literal", f"the default of input {name!r} is the date {port.written.text}", port.written.place,
+                           why=odd[0], fix=odd[1])
             elif odd and port.written is not None:
                 report.add("odd-literal", f"the default of input {name!r} is written {port.written.text}", port.written.place,
                            why=odd[0], fix=odd[1], severity=Severity.WARNING)
@@ -288,7 +295,7 @@ class _Scope:
             if port.literal:
                 self.report.add("data-into-literal", f"{where} is data, and the port is a {port.type}", value.place,
                                 fix="give the value itself")
-            elif value.type and not _connects(value.type, port.type):
+            elif value.type and not connects(value.type, port.type):
                 # Of what is given, unlike of what another job makes, Azure ML takes a file for a folder and the reverse.
                 form = "a file" if value.type == "uri_file" else "a folder"
                 self.report.add("wrong-form", f"{where} is a {value.type}, and the port is a {port.type}", value.place,
@@ -365,7 +372,7 @@ class _Scope:
             self.report.add("optional-input", f"{where} is required, and {to} is optional", value.place,
                             why="without a value the job could not run",
                             fix=f"remove 'optional: true' from {to.name!r}, or make the job's input optional")
-        if not _connects(source, port.type):
+        if not connects(source, port.type):
             self.report.add("type-clash", f"{where} is a {port.type}, and {to} is a {source}", value.place,
                             why="Azure ML connects ports of matching types only")
 
@@ -390,7 +397,7 @@ class _Scope:
         self.bound_outputs[to.name] = where
         declared = self.pipeline.outputs[to.name].type
         port = job.component.outputs.get(name) if job.component else None
-        if declared and port and not _connects(port.type, declared):
+        if declared and port and not connects(port.type, declared):
             self.report.add("type-clash", f"{where} is a {port.type}, and {to} is a {declared}", output.place)
 
     def check_outputs(self) -> None:
@@ -406,7 +413,7 @@ class _Scope:
                                 fix=f"write '{name}: ${{{{parent.outputs.{name}}}}}' under a job's outputs")
 
 
-def _connects(source: str, target: str) -> bool:
+def connects(source: str, target: str) -> bool:
     """Whether Azure ML lets *source* flow into *target*: any folder type into another, a literal into a wider one."""
     if source == target or not {source, target} <= _KNOWN:  # unknown ones were reported where they are written
         return True

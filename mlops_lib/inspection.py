@@ -25,6 +25,7 @@ from .references import (
     scheme_of,
 )
 from .rules.conda import check_conda
+from .rules.facts import Arity
 from .rules.storage import check_environment, check_mltable
 from .scripts import (
     Parser,
@@ -149,7 +150,7 @@ class Inspector:
             if isinstance(path, Scalar) and isinstance(path.value, str) and "${{" not in path.value:
                 self.path(path.value, path.place, folder, "mltable")
 
-    def scoring(self, deployment: Table, folder: str) -> Mapping[str, int | None] | None:
+    def scoring(self, deployment: Table, folder: str) -> Mapping[str, Arity | None] | None:
         """What a deployment's scoring script defines, when the source tells; an absent one is reported."""
         given = deployment.get("code_configuration")
         table = given if isinstance(given, Table) else Table({}, {}, deployment.place)
@@ -200,7 +201,7 @@ class Inspector:
             self._parsers[file] = parser_of(tree) if tree is not None else None
         return self._parsers[file]
 
-    def _entry(self, code: Path | None, script: Value | None) -> Mapping[str, int | None] | None:
+    def _entry(self, code: Path | None, script: Value | None) -> Mapping[str, Arity | None] | None:
         """What a script of the code defines; None when the source does not tell; an absent one is reported."""
         if code is None or not code.is_dir() or not isinstance(script, Scalar) or not isinstance(script.value, str):
             return None
@@ -256,6 +257,24 @@ class Inspector:
             given = environment.document.get("conda_file")
             if given is not None:
                 check_conda(given, self.report)
+        build = environment.document.get("build")
+        if isinstance(build, Table):
+            self._build(build, environment.folder)
+
+    def _build(self, build: Table, folder: str) -> None:
+        """A Docker build: its folder, and the file in it that says how."""
+        given, named = build.get("path"), build.get("dockerfile_path")
+        if not isinstance(given, Scalar) or not isinstance(given.value, str) or not is_local(given.value):
+            return
+        context = local_path(given.value, folder)
+        if not context.is_dir():
+            self.report.add("missing-path", f"the folder {given.value!r} to build from does not exist", given.place,
+                            fix=nearby(context))
+            return
+        name = reading.text(build, "dockerfile_path") or "Dockerfile"
+        if not (context / name).is_file():
+            self.report.add("missing-file", f"the folder to build from has no file {name!r}", (named or given).place,
+                            why="it says how the image is built", fix=nearby(context / name))
 
     def _yaml(self, path: Path, kind: str) -> None:
         """A file that another names, checked once."""

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from .commands import Invocation, Word
 from .errors import did_you_mean, listing
+from .rules.facts import MANY, Arity
 
-_MANY = 1_000_000
 _NO_VALUE = frozenset({"append_const", "count", "help", "store_const", "store_false", "store_true", "version"})
 # Ways to read a command line that say too little in the source.
 _FOREIGN = frozenset({"absl", "configargparse", "docopt", "fire", "hydra", "jsonargparse", "lightning", "optparse",
@@ -291,7 +291,7 @@ def _values(call: ast.Call) -> tuple[int, int]:
         raise _Untold
     if isinstance(nargs.value, int):
         return nargs.value, nargs.value
-    found = {"?": (0, 1), "*": (0, _MANY), "+": (1, _MANY)}.get(str(nargs.value))
+    found = {"?": (0, 1), "*": (0, MANY), "+": (1, MANY)}.get(str(nargs.value))
     if found is None:
         raise _Untold
     return found
@@ -377,7 +377,7 @@ def _click_argument(call: ast.Call) -> Option:
     count = nargs.value if isinstance(nargs, ast.Constant) and isinstance(nargs.value, int) else None
     if nargs is not None and count is None:
         if isinstance(nargs, ast.UnaryOp):  # -1: any number
-            return Option(names=(name,), least=0, most=_MANY)
+            return Option(names=(name,), least=0, most=MANY)
         raise _Untold
     needed = not _is_false(_keyword(call, "required")) and _keyword(call, "default") is None
     return Option(names=(name,), required=needed, least=(count or 1) if needed else 0, most=count or 1,
@@ -619,22 +619,25 @@ def _keys(call: ast.Call) -> set[str] | None:
     return names if len(names) == len(given.keys) else None
 
 
-def defined_in(tree: ast.Module) -> Mapping[str, int | None]:
-    """The names that a module defines at its top level; of functions with the number of arguments that they need."""
-    found: dict[str, int | None] = {}
+def defined_in(tree: ast.Module) -> Mapping[str, Arity | None]:
+    """The names that a module defines at its top level; of functions with the arguments that they take, if that is told."""
+    found: dict[str, Arity | None] = {}
     for node in _below(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             found.update({alias.asname or alias.name.partition(".")[0]: None for alias in node.names})
     for node in _top(tree.body):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            arguments = node.args
-            needed = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
-            found[node.name] = None if arguments.vararg else needed
+            found[node.name] = _arity(node.args) if not node.decorator_list else None
         elif isinstance(node, ast.Assign):
             found.update({target.id: None for target in node.targets if isinstance(target, ast.Name)})
         elif isinstance(node, ast.ClassDef):
             found[node.name] = None
     return found
+
+
+def _arity(arguments: ast.arguments) -> Arity:
+    named = len(arguments.posonlyargs) + len(arguments.args)
+    return Arity(named - len(arguments.defaults), MANY if arguments.vararg else named)
 
 
 def _top(body: Iterable[ast.stmt]) -> Iterable[ast.stmt]:

@@ -588,3 +588,33 @@ def test_an_output_of_an_inline_command_takes_the_type_of_the_pipelines_output(s
     job = Catalogue(shop.root, near=shop.root).pipeline(path).jobs["a"]
     assert job.component is not None
     assert job.component.outputs["o"].type == "uri_file"
+
+
+@pytest.mark.parametrize(
+    ("build", "files", "expected"),
+    [
+        ({"path": "./docker"}, ["docker/Dockerfile"], []),
+        ({"path": "./docker", "dockerfile_path": "gpu/Dockerfile"}, ["docker/gpu/Dockerfile"], []),
+        ({"path": "https://github.com/x/y.git"}, [], []),
+        ({"path": "./dokcer"}, ["docker/Dockerfile"], [("missing-path", 3)]),
+        ({"path": "./docker"}, ["docker/Dockrfile"], [("missing-file", 3)]),
+        ({"path": "./docker", "dockerfile_path": "Dockerfile"}, ["docker/dockerfile"], [("missing-file", 4)]),
+    ],
+)
+def test_a_build_needs_its_folder_and_its_dockerfile(
+    shop: Shop, build: dict[str, str], files: list[str], expected: list[tuple[str, int]]
+) -> None:
+    for file in files:
+        shop.write(f"environments/{file}", "FROM scratch\n")
+    path = shop.write("environments/e.yml", {"name": "e", "build": build})
+    catalogue = Catalogue(shop.root, near=shop.root)
+    catalogue.check_file(path)
+    assert [(finding.code, finding.place.line) for finding in catalogue.findings()] == expected
+
+
+def test_a_path_of_another_type_than_its_port_is_told_once(shop: Shop) -> None:
+    shop.write("components/copy/component.yml", COPY.replace("data: {type: uri_folder}", "data: {type: uri_file}"))
+    shop.write("pipelines/p.yml", {"type": "pipeline", "jobs": {"a": JOB | {"inputs": {"data": {"type": "mltable", "path": "../data/rows.csv"}}}}})
+    catalogue = Catalogue(shop.root, near=shop.root)
+    catalogue.check_file(shop.root / "pipelines/p.yml")
+    assert [finding.code for finding in catalogue.findings() if finding.code != "no-compute"] == ["wrong-form"]

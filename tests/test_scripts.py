@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_lib.commands import invocations
+from mlops_lib.rules.facts import MANY, Arity
 from mlops_lib.scripts import (
     Parser,
     Problem,
@@ -250,9 +251,10 @@ def test_what_a_module_defines_is_found_with_the_arguments_that_it_needs() -> No
     tree = tree_of(
         "from a import run as go\nimport b.c\ndef init(): ...\ndef run(batch, context=None): ...\nshutdown = init\n"
         "if True:\n    def late(*rest): ...\nclass Model: ...\ndef outer():\n    def inner(): ...\n"
+        "@wrapped\ndef odd(): ...\n"
     )
     assert tree is not None
-    assert defined_in(tree) == {"go": None, "b": None, "init": 0, "run": 1, "shutdown": None, "late": None, "Model": None, "outer": 0}
+    assert defined_in(tree) == {"go": None, "b": None, "init": Arity(0, 0), "run": Arity(1, 2), "shutdown": None, "late": Arity(0, MANY), "Model": None, "outer": Arity(0, 0), "odd": None}
     assert not imports_all(tree)
 
 

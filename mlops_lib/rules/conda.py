@@ -30,8 +30,7 @@ class Pin(NamedTuple):
 def check_conda(value: Value, report: Report) -> None:
     """Report what is wrong with a conda file or its content given in place."""
     if not isinstance(value, Table):
-        report.add("bad-conda", "a conda file holds a mapping", value.place, fix="begin with 'dependencies:'")
-        return
+        return  # told by its shape
     dependencies = value.get("dependencies")
     if dependencies is None:
         report.add("bad-conda", "the conda file has no dependencies", value.place, fix="add 'dependencies:' with a list")
@@ -39,28 +38,27 @@ def check_conda(value: Value, report: Report) -> None:
     if not isinstance(dependencies, Items):
         return  # told by its shape
     pins: list[Pin] = []
-    has_pip_section = False
+    pip: Place | None = None
     for item in dependencies.items:
         if isinstance(item, Scalar) and isinstance(item.value, str):
             pins += _of_conda(item, report)
         elif isinstance(item, Table):
-            for key, inner in item.entries.items():
-                if key != "pip":
-                    report.add("bad-conda", f"the dependencies have a mapping {key!r}", item.places[key],
-                               why="only 'pip' may have a list of its own", fix=f"write '- {key}=VERSION'")
-                elif isinstance(inner, Items):
-                    has_pip_section = True
-                    for requirement in inner.items:
-                        if isinstance(requirement, Scalar) and isinstance(requirement.value, str):
-                            pins += _of_pip(requirement, report)
-                else:
-                    report.add("bad-conda", "the pip section is no list", inner.place, fix="write each requirement after a '-'")
+            section = item.get("pip")
+            if not isinstance(section, Items):
+                continue  # none, or told by its shape
+            if pip is not None:
+                report.add("bad-conda", "the dependencies have a second pip section", item.places["pip"],
+                           why=f"conda passes over the first, on line {pip.line}", fix="make them one list")
+            pip = item.places["pip"]
+            for requirement in section.items:
+                if isinstance(requirement, Scalar) and isinstance(requirement.value, str):
+                    pins += _of_pip(requirement, report)
     names = {pin.name for pin in pins}
     if "python" not in names:
         report.add("no-python", "the conda file names no Python", dependencies.place,
                    why="conda then takes the newest, another one with each build", fix="add '- python=3.11'",
                    severity=Severity.WARNING)
-    if has_pip_section and "pip" not in names:
+    if pip is not None and "pip" not in names:
         report.add("no-pip", "the conda file has a pip section and no pip", dependencies.place,
                    why="conda warns, and adds one of its choice", fix="add '- pip' before it", severity=Severity.WARNING)
     _check_contradictions(pins, report)

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ..document import Items, Scalar, Table, Value
 from ..errors import Place
 from ..spec.reading import as_number
+
+MANY = 1_000_000  # as many as one likes
+
+
+class Arity(NamedTuple):
+    """How many arguments a function takes by position: from *least* to *most*."""
+
+    least: int
+    most: int
+
+    def __str__(self) -> str:
+        if self.least == self.most:
+            return f"{self.least or 'no'} argument{'' if self.least == 1 else 's'}"
+        return f"{self.least} to {self.most} arguments" if self.most < MANY else f"{self.least} or more arguments"
 
 
 def table(value: Value | None, key: str) -> Table | None:

@@ -30,7 +30,8 @@ def surprise(scalar: Scalar, wanted: str) -> tuple[str, str] | None:
             return why, f'write "{text}", in quotes'
         return None
     if isinstance(value, int | float) and ":" in text and _SEXAGESIMAL.fullmatch(text):
-        return f"YAML reads {text} to the base 60; the job would get {value}", f'write "{text}", in quotes'
+        fix = f'write "{text}", in quotes' if wanted == "string" else f"write {value} if that is meant"
+        return f"YAML reads {text} to the base 60; the job would get {value}", fix
     if wanted == "string" and isinstance(value, int | float) and str(value) != text:
         return f"YAML reads {text} as the number {value}, which is what the job would get", f'write "{text}", in quotes'
     if isinstance(value, int) and wanted in ("integer", "number"):

@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 from ..binding import BindingError, OwnPort, parse_expression
 from ..document import Scalar, Table
 from ..errors import Severity, did_you_mean
-from ..spec import Report
-from .facts import items, number, place, scalar, table, word
+from ..spec import LITERAL_TYPES, Report
+from .facts import Arity, items, number, place, scalar, table, word
 
 _SIZE = re.compile(r"(\d+)([kKmMgG][bB])?")
 _BINDING = re.compile(r"\$\{\{([^$}]*(?:(?:\$(?!\{\{)|\}(?!\}))[^$}]*)*)\}\}")
@@ -20,7 +20,7 @@ _LEAST = {"error_threshold": -1, "mini_batch_error_threshold": -1, "max_concurre
 
 
 def check_parallel(value: Table, report: Report, *, inputs: Mapping[str, str], outputs: Collection[str],
-                   entry: Mapping[str, int | None] | None = None) -> None:
+                   entry: Mapping[str, Arity | None] | None = None) -> None:
     """Report what is wrong with a parallel component, or a node that carries its task itself.
 
     Args:
@@ -28,14 +28,14 @@ def check_parallel(value: Table, report: Report, *, inputs: Mapping[str, str], o
         report: Gets what is wrong.
         inputs: The types of its inputs.
         outputs: The names of its outputs.
-        entry: What its entry script defines, with the number of arguments that each function needs; None when the
+        entry: What its entry script defines, with the arguments that each function takes; None when the
             script is not there or does not tell.
     """
     source = value.get("input_data")
     if isinstance(source, Scalar) and source.value is not None:
         _check_port(source, "input_data", "inputs", inputs, report)
     size = scalar(value, "mini_batch_size")
-    if size is not None and not _SIZE.fullmatch(size.text):
+    if size is not None and not (_SIZE.fullmatch(size.text) and size.text.strip("0kKmMgGbB")):
         report.add("bad-batch", f"mini_batch_size is {size.text!r}", size.place,
                    why="it is a number of files (10), or a size of data (10kb, 5mb, 1gb)")
     keys = items(value, "partition_keys")
@@ -45,6 +45,9 @@ def check_parallel(value: Table, report: Report, *, inputs: Mapping[str, str], o
         report.add("bad-batch", f"mini_batch_size is {size.text}, and the input is a {type_}", size.place,
                    why=f"files are counted: Azure ML takes it for {count} of them", fix="give the number of files",
                    severity=Severity.WARNING)
+    if isinstance(source, Scalar) and type_ in LITERAL_TYPES:
+        report.add("bad-batch", f"input_data is {source.text}, which is a {type_}", source.place,
+                   why="mini-batches are cut from data", fix="name an input that is data")
     if keys and type_ is not None and type_ != "mltable":
         report.add("bad-batch", f"partition_keys are given, and the input is a {type_}", place(value, "partition_keys"),
                    why="only tables have columns to divide by", fix="make the input an mltable, or give mini_batch_size")
@@ -71,7 +74,7 @@ def _type_of_source(source: object, inputs: Mapping[str, str]) -> str | None:
 
 
 def _check_task(task: Table, report: Report, inputs: Mapping[str, str], outputs: Collection[str],
-                entry: Mapping[str, int | None] | None) -> None:
+                entry: Mapping[str, Arity | None] | None) -> None:
     append = task.get("append_row_to")
     if isinstance(append, Scalar) and append.value is not None:
         _check_port(append, "append_row_to", "outputs", outputs, report)
@@ -94,13 +97,16 @@ def _check_task(task: Table, report: Report, inputs: Mapping[str, str], outputs:
         if "run" not in entry:
             report.add("bad-entry", "the entry script defines no run()", script, why="run(mini_batch) gets each mini-batch",
                        fix="define run(mini_batch) in it")
-        elif (entry["run"] or 0) > 2:
-            report.add("bad-entry", f"run() of the entry script needs {entry['run']} arguments", script,
+        elif (run := entry["run"]) is not None and run.least > 2:
+            report.add("bad-entry", f"run() of the entry script needs {run.least} arguments", script,
                        why="it gets the mini-batch, and its context if it takes one", fix="give the others defaults")
+        elif run is not None and run.most == 0:
+            report.add("bad-entry", "run() of the entry script takes no argument", script, why="it gets each mini-batch",
+                       fix="write run(mini_batch)")
         if "init" not in entry:
             report.add("bad-entry", "the entry script defines no init()", script, why="it is called once a worker",
                        fix="define init() in it")
-        elif entry["init"]:
+        elif (init := entry["init"]) is not None and init.least:
             report.add("bad-entry", "init() of the entry script needs arguments", script, why="it is called without any",
                        fix="read them from sys.argv")
 

@@ -11,7 +11,7 @@ from ..document import Scalar, Table
 from ..errors import Severity, did_you_mean, nearest
 from ..spec import Report
 from ..spec.reading import as_number
-from .facts import number, place, scalar, table, word
+from .facts import Arity, number, place, scalar, table, word
 
 _RANGES: Mapping[str, tuple[int, int]] = {
     "request_timeout_ms": (1, 1_000_000), "max_concurrent_requests_per_instance": (1, 1_000_000),
@@ -33,6 +33,11 @@ def check_endpoint(value: Table, report: Report, *, deployments: Collection[str]
     if traffic is not None:
         shares = [as_number(share.value) for share in traffic.entries.values() if isinstance(share, Scalar)]
         total = sum(share for share in shares if share is not None)
+        for name, given in traffic.entries.items():
+            amount = as_number(given.value) if isinstance(given, Scalar) else None
+            if amount is not None and not 0 <= amount <= 100:
+                report.add("bad-traffic", f"{amount:g} % of the traffic goes to {name!r}", given.place,
+                           why="it is from 0 to 100")
         if traffic.entries and total not in (0, 100):
             report.add("bad-traffic", f"the traffic adds up to {total:g} %", place(value, "traffic"), why="it must be 0 or 100")
         _check_names(traffic, deployments, report)
@@ -59,7 +64,7 @@ def _check_names(shares: Table, deployments: Collection[str] | None, report: Rep
 
 
 def check_deployment(value: Table, report: Report, *, endpoints: Collection[str] | None = None,
-                     entry: Mapping[str, int | None] | None = None) -> None:
+                     entry: Mapping[str, Arity | None] | None = None) -> None:
     """Report what is wrong with a deployment.
 
     Args:
@@ -98,3 +103,8 @@ def check_deployment(value: Table, report: Report, *, endpoints: Collection[str]
             if name not in entry:
                 report.add("bad-entry", f"the scoring script defines no {name}()", place(code, "scoring_script"), why=role,
                            fix=f"define {name}() in it")
+                continue
+            takes, wanted = entry[name], int(name == "run")
+            if takes is not None and not takes.least <= wanted <= takes.most:
+                report.add("bad-entry", f"{name}() of the scoring script takes {takes}", place(code, "scoring_script"),
+                           why=f"it is called with {'one' if wanted else 'none'}", fix=f"write {name}({'data' * wanted})")

@@ -13,6 +13,7 @@ from ..errors import Severity, did_you_mean, listing
 from ..spec import Input, Report, value_problem
 from ..spec.reading import literal_text
 from .facts import items, number, place, scalar, table, word
+from .literals import surprise
 
 _BAYESIAN = frozenset({"choice", "quniform", "uniform"})
 _LARGEST_EXPONENT = 700  # e to more than that is no float
@@ -41,7 +42,7 @@ def check_sweep(value: Table, report: Report, *, inputs: Mapping[str, Input] | N
             if name in space.entries:
                 report.add("bad-space", f"{name!r} is an input of the sweep and in its search space", given.place,
                            why="a trial can get one of them", fix="remove one of them")
-    _check_early_termination(table(value, "early_termination"), algorithm, report)
+    _check_early_termination(table(value, "early_termination"), report)
     _check_limits(table(value, "limits"), report)
     metric = scalar(table(value, "objective"), "primary_metric")
     if metric is not None and metrics is not None and metric.text not in metrics:
@@ -106,8 +107,10 @@ def _check_against_trial(name: str, entry: Table, space: Table, inputs: Mapping[
     for value in items(entry, "values"):
         if isinstance(value, Scalar) and port.literal:
             problem = value_problem(port, literal_text(value), plain(value))
+            why, fix = surprise(value, port.type) or ("", problem[1] if problem else "")
             if problem:
-                report.add("bad-value", f"{value.text!r}, to be tried for {name!r}, {problem[0]}", value.place, fix=problem[1])
+                report.add("bad-value", f"{value.text!r}, to be tried for {name!r}, {problem[0]}", value.place, why=why,
+                           fix=fix)
     for key, given, reached in _ends(entry, kind or "", q):
         if _takes(port, reached):
             continue
@@ -139,7 +142,7 @@ def _bound(amount: float | None) -> str:
     return "anything" if amount is None else f"{amount:g}"
 
 
-def _check_early_termination(policy: Table | None, algorithm: str | None, report: Report) -> None:
+def _check_early_termination(policy: Table | None, report: Report) -> None:
     if policy is None:
         return
     kind = word(policy, "type")

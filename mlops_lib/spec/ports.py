@@ -68,7 +68,7 @@ class Input:
             type=type_,
             optional=reading.flag(value, "optional") or False,
             default=coerced(type_, default) if isinstance(default, Scalar) and default.value is not None else None,
-            enum=tuple(coerced(type_, item) for item in _scalars(value, "enum")),
+            enum=_choices(value, type_),
             min=_number(value, "min"),
             max=_number(value, "max"),
             description=reading.text(value, "description"),
@@ -270,6 +270,14 @@ def _scalars(table: Table, key: str) -> list[Scalar]:
     return [item for item in getattr(value, "items", ()) if isinstance(item, Scalar)] if value is not None else []
 
 
+def _choices(table: Table, type_: str) -> tuple[str, ...]:
+    """The texts of ``enum``; none when one of a string's is no string, which its shape tells."""
+    items = _scalars(table, "enum")
+    if type_ == "string" and not all(isinstance(item.value, str) for item in items):
+        return ()
+    return tuple(coerced(type_, item) for item in items)
+
+
 def _number(table: Table, key: str) -> float | None:
     found = reading.text(table, key)
     return as_number(found) if found is not None else None
@@ -317,6 +325,8 @@ def value_problem(port: Input, text: str, value: Any) -> tuple[str, str] | None:
         if port.type == "integer" and not text.strip().lstrip("+-").isdecimal():
             # The command gets the text: int("1.0") fails there, long after this.
             return "is not written as an integer", f"write {int(number)}" if number == int(number) else ""
+        if port.min is not None and port.max is not None and port.min > port.max:
+            return None  # told where the bounds are written
         if port.min is not None and number < port.min:
             return f"is below the minimum {port.min:g}", ""
         if port.max is not None and number > port.max:

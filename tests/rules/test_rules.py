@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from mlops_lib.document import Scalar, Table, Value, parse, unparse
 from mlops_lib.errors import CompileError
 from mlops_lib.rules.conda import check_conda
+from mlops_lib.rules.facts import MANY, Arity
 from mlops_lib.rules.literals import surprise
 from mlops_lib.rules.parallel import check_parallel
 from mlops_lib.rules.schedule import check_schedule
 from mlops_lib.rules.serving import check_deployment, check_endpoint
 from mlops_lib.rules.storage import check_datastore, check_environment, check_mltable
 from mlops_lib.rules.sweep import check_sweep
-from mlops_lib.spec import Input, Report
+from mlops_lib.spec import KINDS, Input, Report
 
 TRIAL = {
     "rate": Input(type="number", min=0, max=1),
@@ -32,7 +33,12 @@ def sweep(value: Any, report: Report) -> None:
 
 
 def parallel(value: Any, report: Report) -> None:
-    check_parallel(value, report, inputs={"data": "uri_folder", "table": "mltable"}, outputs={"out"}, entry={"init": 0, "run": 1})
+    check_parallel(value, report, inputs={"data": "uri_folder", "table": "mltable", "rate": "number"}, outputs={"out"}, entry={"init": Arity(0, 0), "run": Arity(1, 1)})
+
+
+def conda(value: Any, report: Report) -> None:
+    KINDS["conda file"].check(value, report, "")
+    check_conda(value, report)
 
 
 def endpoint(value: Any, report: Report) -> None:
@@ -40,13 +46,13 @@ def endpoint(value: Any, report: Report) -> None:
 
 
 def deployment(value: Any, report: Report) -> None:
-    check_deployment(value, report, endpoints={"late"}, entry={"init": 0, "run": 1})
+    check_deployment(value, report, endpoints={"late"}, entry={"init": Arity(0, 0), "run": Arity(1, 1)})
 
 
 CHECKS: dict[str, Callable[[Any, Report], None]] = {
     "sweep": sweep,
     "parallel": parallel,
-    "conda": check_conda,
+    "conda": conda,
     "environment": check_environment,
     "datastore": check_datastore,
     "mltable": check_mltable,
@@ -120,6 +126,7 @@ def test_what_is_right_is_left_alone(kind: str, text: str) -> None:
         ("sweep", SPACE.replace("rate", "depth").format("{type: uniform, min_value: 1, max_value: 3}"), "bad-space", 2, "whole q"),
         ("sweep", SPACE.replace("rate", "depth").format("{type: qnormal, mu: 1, sigma: 3, q: 0.5}"), "bad-space", 2, "an integer"),
         ("sweep", SPACE.replace("rate", "fast").format("{type: randint, upper: 2}"), "bad-space", 2, "values: [true, false]"),
+        ("sweep", "search_space: {mode: {type: choice, values: [fast, off]}}\n", "bad-value", 1, "YAML reads off as false"),
         ("sweep", "search_space:\n  raet: {type: choice, values: [1]}\n", "bad-space", 2, "did you mean 'rate'?"),
         ("sweep", "search_space:\n  data: {type: choice, values: [1]}\n", "bad-space", 2, "only literals are searched"),
         ("sweep", "inputs: {rate: 1}\nsearch_space: {rate: {type: choice, values: [1]}}\n", "bad-space", 1, "one of them"),
@@ -133,6 +140,8 @@ def test_what_is_right_is_left_alone(kind: str, text: str) -> None:
         ("parallel", "mini_batch_size: 10 files\n", "bad-batch", 1, "10kb"),
         ("parallel", "input_data: ${{inputs.data}}\nmini_batch_size: 10kb\n", "bad-batch", 2, "takes it for 10240 of them"),
         ("parallel", "input_data: ${{inputs.data}}\npartition_keys: [a]\n", "bad-batch", 2, "only tables have columns"),
+        ("parallel", "mini_batch_size: 0kb\n", "bad-batch", 1, "10kb"),
+        ("parallel", "input_data: ${{inputs.rate}}\n", "bad-batch", 1, "which is a number"),
         ("parallel", "input_data: ${{inputs.dta}}\n", "unknown-port", 1, "did you mean 'data'?"),
         ("parallel", "input_data: data\n", "bad-binding", 1, "${{inputs.NAME}}"),
         ("parallel", "error_threshold: -2\n", "out-of-range", 1, "at least -1"),
@@ -140,10 +149,11 @@ def test_what_is_right_is_left_alone(kind: str, text: str) -> None:
         ("parallel", "task: {type: function, entry_script: x.py, append_row_to: '${{outputs.o}}'}\n", "unknown-port", 1, "out"),
         ("parallel", "task: {type: function, entry_script: x.py, program_arguments: '${{inputs.o}}'}\n", "unknown-port", 1, "inputs.o"),
         ("parallel", "task: {type: run_function}\n", "missing-key", 1, "entry_script"),
-        ("conda", "- python\n", "bad-conda", 1, "holds a mapping"),
+        ("conda", "- python\n", "wrong-type", 1, "must be a mapping"),
         ("conda", "name: e\n", "bad-conda", 1, "no dependencies"),
-        ("conda", "dependencies: [python, pip, {pip: 'a'}]\n", "bad-conda", 1, "the pip section is no list"),
-        ("conda", "dependencies: [python, {npm: [a]}]\n", "bad-conda", 1, "a mapping 'npm'"),
+        ("conda", "dependencies: [python, pip, {pip: 'a'}]\n", "wrong-type", 1, "pip must be a list"),
+        ("conda", "dependencies: [python, {npm: [a]}]\n", "unknown-key", 1, "written '- npm=VERSION'"),
+        ("conda", "dependencies: [python, pip, {pip: [a]}, {pip: [b]}]\n", "bad-conda", 1, "a second pip section"),
         ("conda", "dependencies: [python, pip, {pip: ['a=1']}]\n", "bad-conda", 1, "write 'a==1'"),
         ("conda", "dependencies: [python, '=3']\n", "bad-conda", 1, "no conda requirement"),
         ("conda", "dependencies:\n- python=3.10\n- python=3.11\n", "pin-clash", 3, "contradicts 'python=3.10' on line 2"),
@@ -192,19 +202,32 @@ def test_each_mistake_is_told_once_at_its_place(kind: str, text: str, code: str,
     assert words in message
 
 
+def test_a_share_of_the_traffic_is_not_negative_though_the_sum_is_right() -> None:
+    assert [code for code, _, _ in told("endpoint", "traffic: {blue: 150, blu: -50}\n")].count("bad-traffic") == 2
+
+
 def test_an_entry_script_must_have_init_and_run() -> None:
     report = Report()
     value = parse("task: {type: run_function, entry_script: x.py}\n", "f.yml")
     assert isinstance(value, Table)
-    check_parallel(value, report, inputs={}, outputs=(), entry={"init": 1, "run": 3})
+    check_parallel(value, report, inputs={}, outputs=(), entry={"init": Arity(1, 1), "run": Arity(3, 3)})
+    check_parallel(value, report, inputs={}, outputs=(), entry={"init": None, "run": Arity(0, 0)})
+    check_parallel(value, report, inputs={}, outputs=(), entry={"init": Arity(0, MANY), "run": Arity(0, MANY)})
     check_parallel(value, report, inputs={}, outputs=(), entry={"model": None})
-    check_deployment(parse_table("code_configuration: {scoring_script: s.py}\n"), report, entry={"run": 1})
+    check_deployment(parse_table("code_configuration: {scoring_script: s.py}\n"), report, entry={"run": Arity(1, 1)})
+    check_deployment(parse_table("code_configuration: {scoring_script: s.py}\n"), report,
+                     entry={"init": Arity(1, 2), "run": Arity(0, MANY)})
+    check_deployment(parse_table("code_configuration: {scoring_script: s.py}\n"), report,
+                     entry={"init": None, "run": Arity(2, MANY)})
     assert [finding.what for finding in report.findings] == [
         "run() of the entry script needs 3 arguments",
         "init() of the entry script needs arguments",
+        "run() of the entry script takes no argument",
         "the entry script defines no run()",
         "the entry script defines no init()",
         "the scoring script defines no init()",
+        "init() of the scoring script takes 1 to 2 arguments",
+        "run() of the scoring script takes 2 or more arguments",
     ]
 
 
@@ -219,7 +242,7 @@ def parse_table(text: str) -> Table:
     [
         ("off", "string", "YAML reads off as false"),
         ("12:30", "string", "the base 60"),
-        ("12:30", "integer", "the job would get 750"),
+        ("12:30", "integer", "the job would get 750 write 750"),
         ("1_000", "string", "as the number 1000"),
         ("1.10", "string", "as the number 1.1"),
         ("2026-01-02", "string", "a date of it"),

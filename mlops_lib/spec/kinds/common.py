@@ -55,7 +55,7 @@ environment_keys: Mapping[str, Shape] = {
     **ASSET_COMMON,
     "name": Text(pattern=ASSET_NAME, hint=ASSET_HINT), "tags": LOOSE_TAGS, "datastore": TEXT, "image": TEXT,
     "build": Record("build", {"path": TEXT, "dockerfile_path": TEXT}),
-    "conda_file": ByForm(scalar=TEXT, table=Anything()),
+    "conda_file": ByForm(scalar=TEXT, table=Deferred(f"{__package__}.storage", "CONDA")),
     "inference_config": Record("inference_config", {
         route: Record(route, {"port": Number(whole=True), "path": TEXT}, required=("port", "path"))
         for route in ("liveness_route", "readiness_route", "scoring_route")

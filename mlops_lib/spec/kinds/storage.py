@@ -49,6 +49,7 @@ MLTABLE = Record("an MLTable", {
 # Keys that conda reads; tools beside it put others there, which conda passes over with a warning.
 CONDA = Record("a conda file", {
     "name": TEXT, "prefix": TEXT, "channels": ListOf(TEXT),
-    "dependencies": ListOf(ByForm(scalar=TEXT, table=MapOf(ByForm(items=ListOf(TEXT))))),
+    "dependencies": ListOf(ByForm(scalar=TEXT, table=Record("a mapping of requirements", {"pip": ListOf(TEXT)}, elsewhere=(
+        lambda key: f"only 'pip' has a list of its own; a package is written '- {key}=VERSION'")))),
     "variables": MapOf(Anything()), "category": TEXT, "platforms": ListOf(TEXT),
 }, open=True)
