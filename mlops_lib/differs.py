@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,22 +31,24 @@ class Difference:
         return f"{self.what} {self.azure} of {listing(self.steps, 3)}: {self.here}"
 
 
-def differences(graph: Graph, environments: Mapping[str, Environment | None]) -> tuple[Difference, ...]:
+def differences(graph: Graph, environments: Mapping[str, Environment | None],
+                software: Mapping[str, str]) -> tuple[Difference, ...]:
     """What differs when *graph* runs here, each once for all the steps that it concerns.
 
     Args:
         graph: The steps.
         environments: The environment of each step, when the project has it.
+        software: What each step finds here instead, in words.
     """
     found: dict[tuple[str, str, str], list[str]] = {}
     for name, step in graph.steps.items():
-        for told in _of_step(step, environments.get(name)):
+        for told in _of_step(step, environments.get(name), software[name]):
             found.setdefault(told, []).append(name)
     return tuple(Difference(what=what, azure=azure, here=here, steps=tuple(steps))
                  for (what, azure, here), steps in found.items())
 
 
-def _of_step(step: Step, environment: Environment | None) -> Iterator[tuple[str, str, str]]:
+def _of_step(step: Step, environment: Environment | None, here: str) -> Iterator[tuple[str, str, str]]:
     if step.compute:
         yield "compute", step.compute, "this machine"
     resources = _told(step, "resources")
@@ -58,7 +59,7 @@ def _of_step(step: Step, environment: Environment | None) -> Iterator[tuple[str,
         for key in ("instance_type", "shm_size", "docker_args"):
             if resources.get(key):
                 yield key, _short(resources[key]), "has no effect"
-    yield from _of_environment(step, environment)
+    yield from _of_environment(step, environment, here)
     identity = _told(step, "identity")
     if isinstance(identity, Mapping):
         yield "identity", str(identity.get("type", "")), "yours"
@@ -76,8 +77,7 @@ def _of_step(step: Step, environment: Environment | None) -> Iterator[tuple[str,
     yield from _of_modes(step)
 
 
-def _of_environment(step: Step, environment: Environment | None) -> Iterator[tuple[str, str, str]]:
-    here = f"the Python {platform.python_version()} that runs mlops"
+def _of_environment(step: Step, environment: Environment | None, here: str) -> Iterator[tuple[str, str, str]]:
     if environment is None:
         if isinstance(step.environment, str):
             yield "environment", step.environment, here

@@ -354,12 +354,14 @@ class PipelineCall:
         self.job = self.catalogue.link(job)
         self.catalogue.raise_errors()
 
-    def run(self, *, jobs: int | None = None, cache: bool = True, listener: Listener | None = None) -> Run:
+    def run(self, *, jobs: int | None = None, cache: bool = True, isolate: bool | None = None,
+            listener: Listener | None = None) -> Run:
         """Run it on this machine.
 
         Args:
             jobs: How many steps at once; default: the cores.
             cache: False runs every step again.
+            isolate: Whether each step runs in an environment of its own; default: as the project's settings say.
             listener: Told of every event; default: prints progress.
 
         Raises:
@@ -370,7 +372,7 @@ class PipelineCall:
 
             listener = plain_progress(sys.stdout)
         return self.project.run(self.job, self.name, self.catalogue, request={"python": self.name}, jobs=jobs, reuse=cache,
-                                listener=listener)
+                                isolate=isolate, listener=listener)
 
     def to_yaml(self) -> str:
         """The pipeline as Azure ML YAML that stands in the project's folder and names the components' files.

@@ -330,20 +330,23 @@ class Project:
         return build(job, name=name)
 
     def plan(self, job: PipelineJob, name: str, store: Store, catalogue: Catalogue, *,
-             reuse: bool = True) -> tuple[Plan, Ground]:
-        """Which steps of a pipeline would run, and why; reads what their fingerprints depend on, runs nothing."""
+             reuse: bool = True, isolate: bool | None = None) -> tuple[Plan, Ground]:
+        """Which steps of a pipeline would run, and why; reads what their fingerprints depend on, runs nothing.
+
+        *isolate* gives each step an environment of its own; None is as the settings say.
+        """
         from .engines.local.facts import gather
         from .graph import build
         from .plan import make_plan
 
         graph = build(job, name=name)
-        ground = gather(graph, catalogue, store)
+        ground = gather(graph, catalogue, store, isolate=self.settings.isolate if isolate is None else isolate)
         plan = make_plan(graph, ground.facts, store.lookup, store.history_of(graph.name), reuse=reuse)
         store.digests.flush()
         return plan, ground
 
     def run(self, job: PipelineJob, name: str, catalogue: Catalogue, *, request: Mapping[str, Any], jobs: int | None = None,
-            reuse: bool = True, listener: Listener = lambda event: None) -> Run:
+            reuse: bool = True, isolate: bool | None = None, listener: Listener = lambda event: None) -> Run:
         """Run a linked pipeline on this machine.
 
         Raises:
@@ -354,7 +357,7 @@ class Project:
 
         store = Store.open(self.root)
         try:
-            plan, ground = self.plan(job, name, store, catalogue, reuse=reuse)
+            plan, ground = self.plan(job, name, store, catalogue, reuse=reuse, isolate=isolate)
             return LocalEngine(store, ground, jobs=jobs).submit(plan, request=request, listener=listener)
         finally:
             store.close()

@@ -14,7 +14,8 @@ from .references import NO_MAPPINGS, STORES, Mappings, holds_secret, scheme_of
 from .spec import Data, InputValue, Literal, Report
 from .spec.kinds import COMPUTE, job_input
 from .spec.ports import read_input_value
-from .spec.shapes import MapOf, Number, Record, Text
+from .spec.reading import as_flag
+from .spec.shapes import Flag, MapOf, Number, Record, Text
 
 FILE = PROJECT_FILE
 _NAME = Text(pattern=r"[A-Za-z][A-Za-z0-9_-]{0,62}", hint="a name has letters, digits, '_' and '-', and starts with a letter")
@@ -26,7 +27,7 @@ SHAPE = Record("the settings", {
                     key_hint="a stage's name has lower-case letters, digits and hyphens"),
     "datastores": MapOf(Text(), key_pattern=r"[A-Za-z0-9_-]{1,255}", empty=True,
                         key_hint="a datastore's name has letters, digits, '-' and '_'"),
-    "registries": _FOLDERS, "workspaces": _FOLDERS,
+    "isolate": Flag(), "registries": _FOLDERS, "workspaces": _FOLDERS,
     "limits": Record("limits", {"snapshot_megabytes": Number(minimum=0), "snapshot_files": Number(whole=True, minimum=1)}),
 })
 
@@ -43,6 +44,7 @@ class Settings:
             component as ``COMPONENT_INPUT``.
         stages: Of each stage the file, relative to the project, in which its Terraform outputs are published.
         mappings: What stands on this machine for datastores, registries and workspaces.
+        isolate: Whether each step runs in an environment of its own.
         limits: What a component's code may have before ``mlops validate`` warns.
         file: How messages name the file.
     """
@@ -52,6 +54,7 @@ class Settings:
     inputs: Mapping[str, InputValue] = field(default_factory=dict)
     stages: Mapping[str, str] = field(default_factory=dict)
     mappings: Mappings = NO_MAPPINGS
+    isolate: bool = False
     limits: Limits = DEFAULT_LIMITS
     folder: str = field(default="", compare=False)
     file: str = field(default=FILE, compare=False)
@@ -87,7 +90,7 @@ def read(value: Value, *, folder: str, default_experiment: str) -> Settings:
     return Settings(experiment=_text(value, "experiment") or default_experiment,
                     compute=_text(value, "compute") or defaults.compute, inputs=inputs, folder=folder,
                     stages=_stages(value.get("stages")), mappings=mappings, limits=_limits(value.get("limits")),
-                    file=value.place.file)
+                    isolate=as_flag(_text(value, "isolate")) or False, file=value.place.file)
 
 
 def _stages(value: Value | None) -> dict[str, str]:

@@ -219,6 +219,8 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 pipeline_argument = click.argument("pipeline", shell_complete=_complete_pipeline)
 run_argument = click.argument("run", default="latest", shell_complete=_complete_run)
+isolate_option = click.option("--isolate/--no-isolate", default=None,
+                              help="Run each step in an environment of its own, built from its conda file.")
 set_option = click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Another value for an input.")
 
 
@@ -226,15 +228,17 @@ set_option = click.option("--set", "values", multiple=True, metavar="NAME=VALUE"
 @pipeline_argument
 @set_option
 @click.option("--no-cache", is_flag=True, help="As if nothing were stored.")
+@isolate_option
 @json_option
 @click.pass_context
-def plan(context: click.Context, pipeline: str, values: tuple[str, ...], no_cache: bool, as_json: bool) -> None:
+def plan(context: click.Context, pipeline: str, values: tuple[str, ...], no_cache: bool, isolate: bool | None,
+         as_json: bool) -> None:
     """Show which steps of PIPELINE would run or be reused, and why."""
     project = _project(context)
     job, name, catalogue = project.load(pipeline, _pairs("--set", values))
     store = project.store()
     try:
-        found, _ = project.plan(job, name, store, catalogue, reuse=not no_cache)
+        found, _ = project.plan(job, name, store, catalogue, reuse=not no_cache, isolate=isolate)
     finally:
         store.close()
     if as_json:
@@ -275,14 +279,15 @@ def export(context: click.Context, pipeline: str, write: bool) -> None:
               help="Copy an output of the pipeline to a path; what is there is replaced.")
 @click.option("--no-cache", is_flag=True, help="Run every step again.")
 @click.option("--jobs", type=click.IntRange(min=1), help="How many steps at once; default: the cores.")
+@isolate_option
 @json_option
 @click.pass_context
 def run(context: click.Context, pipeline: str, values: tuple[str, ...], copies: tuple[str, ...], no_cache: bool,
-        jobs: int | None, as_json: bool) -> None:
+        jobs: int | None, isolate: bool | None, as_json: bool) -> None:
     """Run PIPELINE, a name or a YAML file, on this machine."""
     project = _project(context)
     request = {"pipeline": pipeline, "values": _pairs("--set", values), "outputs": _pairs("--output", copies),
-               "cache": not no_cache, "jobs": jobs, "folder": str(Path.cwd())}
+               "cache": not no_cache, "jobs": jobs, "isolate": isolate, "folder": str(Path.cwd())}
     _run(context, project, request, as_json)
 
 
@@ -307,6 +312,7 @@ def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
     request = request | {"values": {input_: redacted(text) for input_, text in request["values"].items()}}
     with _progress(as_json) as listener:
         result = project.run(job, name, catalogue, request=request, jobs=request["jobs"], reuse=request["cache"],
+                             isolate=request.get("isolate"),
                              listener=listener)
     from ..stores.artifacts import copy_out
 
@@ -609,7 +615,9 @@ def _run_again(context: click.Context, project: Project, request: dict[str, Any]
     store = Store.open(project.root)
     try:
         graph = project.graph(pipeline, name)
-        plan, ground, differences = plan_again(graph, catalogue, store, store.records.run(request["of"]), request["step"])
+        plan, ground, differences = plan_again(graph, catalogue, store, store.records.run(request["of"]), request["step"],
+                                               isolate=project.settings.isolate if request.get("isolate") is None
+                                               else request["isolate"])
         if differences:
             _say(f"note: not as in {request['of']}: {', '.join(differences)}")
         if shell:

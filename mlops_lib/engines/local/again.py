@@ -16,8 +16,8 @@ from ...stores.store import Store
 from .facts import Ground, gather
 
 
-def plan_again(graph: Graph, catalogue: Catalogue, store: Store, run: RunRecord,
-               name: str) -> tuple[Plan, Ground, tuple[str, ...]]:
+def plan_again(graph: Graph, catalogue: Catalogue, store: Store, run: RunRecord, name: str, *,
+               isolate: bool = False) -> tuple[Plan, Ground, tuple[str, ...]]:
     """A plan that runs one step of *run*, and nothing else; what it makes gets no name.
 
     Args:
@@ -26,6 +26,7 @@ def plan_again(graph: Graph, catalogue: Catalogue, store: Store, run: RunRecord,
         store: Where the run's records and artifacts are.
         run: The past run.
         name: The step.
+        isolate: Whether it runs in an environment of its own.
 
     Returns:
         The plan, what it stands on, and what differs from then, in words: ``code changed``.
@@ -47,7 +48,7 @@ def plan_again(graph: Graph, catalogue: Catalogue, store: Store, run: RunRecord,
     step = replace(step, inputs=inputs, outputs={key: JobOutput() for key in ports}, waits=())
     alone = Graph(name=graph.name, steps={name: step}, experiment=graph.experiment, outputs={
         key: GraphOutput(source=FromStep(name, key), type=port.type, spec=JobOutput()) for key, port in ports.items()})
-    ground = gather(alone, catalogue, store)
+    ground = gather(alone, catalogue, store, isolate=isolate)
     now = fingerprint(step, ground.facts, {})
     if told is not None:
         searched = {f"AZUREML_SWEEP_{key}": text for key, text in told.parameters.items()}

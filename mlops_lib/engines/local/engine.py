@@ -344,7 +344,7 @@ class _Execution:
         record = dataclasses.replace(self._record(step.name, reason=planned.reason),
                                      fingerprint=planned.fingerprint.digest if planned.fingerprint else None)
         return Task(planned=planned, record=record, sources=sources, code=self.code[step.name], threads=threads,
-                    shared=self.reuse and step.component.is_deterministic)
+                    shared=self.reuse and step.component.is_deterministic, software=self.ground.software.get(step.name))
 
     def _record(self, name: str, status: Status = Status.WAITING, reason: str = "") -> StepRecord:
         return StepRecord(run=self.run_record.id, name=name, position=self.position[name], status=status, reason=reason,

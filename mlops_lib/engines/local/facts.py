@@ -6,27 +6,26 @@ import contextlib
 import hashlib
 import json
 import platform
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...catalogue import Catalogue, code_of
 from ...differs import Difference, differences
 from ...document import parse, plain
-from ...errors import InputError, Place
+from ...errors import InputError, Place, listing
 from ...fingerprint import Facts
-from ...graph import External, Graph
+from ...graph import External, Graph, Step
 from ...references import redacted
+from ...requirements import names, wanted
 from ...sources import Found, Remote, Sources
 from ...sources.landing import Destination, destinations
 from ...spec import CommandComponent, Environment
 from ...stores.files import FileEntry
 from ...stores.snapshots import snapshot
 from ...stores.store import Store
-
-_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+from .environments import Software, isolated
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +34,7 @@ class Ground:
 
     Attributes:
         destinations: Where outputs go that name a path.
+        software: The isolated environment of each step; empty when this process's does for all.
         notices: What a user should know, although all goes on.
     """
 
@@ -44,10 +44,13 @@ class Ground:
     differences: tuple[Difference, ...] = ()
     destinations: tuple[Destination, ...] = ()
     notices: tuple[str, ...] = ()
+    software: Mapping[str, Software] = field(default_factory=dict)
 
 
-def gather(graph: Graph, catalogue: Catalogue, store: Store) -> Ground:
+def gather(graph: Graph, catalogue: Catalogue, store: Store, *, isolate: bool = False) -> Ground:
     """Read what the fingerprints of *graph* depend on.
+
+    With *isolate* each step has its own environment, which is built when the first step runs that needs it.
 
     Data that is elsewhere is brought here, unless every step that gets it reads it by itself.
 
@@ -62,7 +65,8 @@ def gather(graph: Graph, catalogue: Catalogue, store: Store) -> Ground:
     data: dict[External, Found | Remote] = {}
     direct = _read_by_themselves(graph)
     seen_code: dict[tuple[str | None, str, tuple[str, ...]], tuple[Sequence[FileEntry], str]] = {}
-    seen_environments: dict[tuple[int | str | None, str], tuple[str, Environment | None]] = {}
+    seen_environments: dict[tuple[int | str | None, str], tuple[str, Environment | None, Software | None]] = {}
+    software: dict[str, Software] = {}
     described: dict[str, Environment | None] = {}
     for name, step in graph.steps.items():
         component = step.component
@@ -76,8 +80,11 @@ def gather(graph: Graph, catalogue: Catalogue, store: Store) -> Ground:
         key = (given if given is None or isinstance(given, str) else id(given), folder)
         if key not in seen_environments:
             environment = catalogue.environment(given, folder)
-            seen_environments[key] = environment_digest(given, environment), environment
-        environments[name], described[name] = seen_environments[key]
+            own = _isolated(step, environment, store) if isolate else None
+            seen_environments[key] = environment_digest(given, environment, own), environment, own
+        environments[name], described[name], own = seen_environments[key]
+        if own is not None:
+            software[name] = own
         for value in step.inputs.values():
             if isinstance(value, External) and value not in data:
                 data[value] = sources.look(value) if value in direct else sources.locate(value)
@@ -87,8 +94,9 @@ def gather(graph: Graph, catalogue: Catalogue, store: Store) -> Ground:
             digests[value] = found.digest if isinstance(found, Remote) else store.digests.tree(found.path)[0]
     store.digests.flush()
     return Ground(facts=Facts(code=code_digests, environment=environments, data=digests), code=code, data=data,
-                  differences=differences(graph, described), destinations=destinations(graph, sources, data),
-                  notices=tuple(sources.notices))
+                  differences=differences(graph, described, _here(described, software)),
+                  destinations=destinations(graph, sources, data),
+                  notices=tuple(sources.notices), software=software)
 
 
 def _read_by_themselves(graph: Graph) -> set[External]:
@@ -121,15 +129,65 @@ def _code(component: CommandComponent, zips: Path) -> Sequence[FileEntry]:
     return snapshot(code, includes, place=component.places.get("code"), zips=zips)
 
 
-def environment_digest(given: str | Environment | None, environment: Environment | None) -> str:
+def _isolated(step: Step, environment: Environment | None, store: Store) -> Software:
+    given = step.environment
+    named = given if isinstance(given, str) else (given.name if given else None) or "in place"
+    place = step.job.places.get("environment") or step.component.places.get("environment")
+    return isolated(environment, conda_of(environment) if environment else None, named, store.folder / "environments", place)
+
+
+def _here(described: Mapping[str, Environment | None], software: Mapping[str, Software]) -> Mapping[str, str]:
+    """The software that each step finds on this machine, in words; of this process's, the pins that it does not meet."""
+    ours: dict[int, str] = {}
+    told = {}
+    for name, environment in described.items():
+        own = software.get(name)
+        if id(environment) not in ours:
+            unmet = unmet_pins(conda_of(environment)) if environment is not None and own is None else ()
+            lacks = f", which does not meet {listing(unmet)}" if unmet else ""
+            ours[id(environment)] = f"the Python {platform.python_version()} that runs mlops{lacks}"
+        told[name] = f"an environment of its own, with Python {own.version}" if own else ours[id(environment)]
+    return told
+
+
+def unmet_pins(conda: Any) -> tuple[str, ...]:
+    """What a conda file asks for and this process does not have: ``pandas==2.3.3 (2.2.0)``, ``torch (absent)``."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    found = wanted(conda)
+    unmet = []
+    ours = platform.python_version()
+    if found.python is not None and not Requirement(f"python{_bounds(found.python)}").specifier.contains(ours):
+        unmet.append(f"python {found.python} ({ours})")
+    for line in found.requirements:
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            continue  # an option of pip
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            continue
+        version = _version(requirement.name)
+        if version is None or not requirement.specifier.contains(version, prereleases=True):
+            unmet.append(f"{requirement.name}{requirement.specifier} ({version or 'absent'})")
+    return tuple(unmet)
+
+
+def _bounds(python: str) -> str:
+    return python if python[0] in "=<>!~" else f"=={python}.*"
+
+
+def environment_digest(given: str | Environment | None, environment: Environment | None, own: Software | None = None) -> str:
     """The software that a step will find: what the environment says, and what is installed of what it names."""
-    described: dict[str, Any] = {"python": platform.python_version()}
-    if environment is None:
+    described: dict[str, Any] = {"python": own.version if own else platform.python_version()}
+    if own is not None and environment is not None:
+        described["environment"] = environment.to_dict() | {"conda_file": conda_of(environment)}
+        described["requirements"] = own.requirements
+    elif environment is None:
         described["name"] = given if isinstance(given, str) else None
     else:
         conda = conda_of(environment)
         described["environment"] = environment.to_dict() | {"conda_file": conda}
-        described["installed"] = {name: _version(name) for name in packages(conda)}
+        described["installed"] = {name: _version(name) for name in names(conda)}
     text = json.dumps(described, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -145,19 +203,6 @@ def conda_of(environment: Environment) -> Any:
     except OSError as error:
         raise InputError(f"the conda file {conda!r} cannot be read: {error.strerror}",
                          place=environment.places.get("conda_file")) from None
-
-
-def packages(conda: Any) -> list[str]:
-    """The names of the packages that a conda file lists, pip's included."""
-    found: list[str] = []
-    dependencies = conda.get("dependencies") if isinstance(conda, Mapping) else None
-    for entry in dependencies if isinstance(dependencies, list) else []:
-        listed = entry.get("pip") if isinstance(entry, Mapping) else [entry]
-        for text in listed if isinstance(listed, list) else []:
-            match = _PACKAGE.match(text.strip()) if isinstance(text, str) else None
-            if match:
-                found.append(match[0].lower())
-    return sorted(set(found) - {"python", "pip"})
 
 
 def _version(name: str) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +22,7 @@ from ...stores.files import FileEntry
 from ...stores.locks import exclusive
 from ...stores.records import Status, StepRecord, TrialRecord
 from ...stores.store import Store
+from .environments import Software
 from .logs import tail
 from .process import Exit, Invocation, Launcher, Process, Together, describe_exit, free_ports
 from .tracking import Above, LoggedRun, Tracking
@@ -66,6 +69,7 @@ class Task:
         threads: Its share of the cores.
         shared: Whether a result that another run has just made does.
         trial: What makes it one of a sweep's trials.
+        software: The isolated environment that it runs in; None for that of this process.
     """
 
     planned: PlannedStep
@@ -75,6 +79,7 @@ class Task:
     threads: int
     shared: bool
     trial: Trial | None = None
+    software: Software | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,6 +172,12 @@ class StepAtWork:
             return reused_at_once(self.task, self._scene.store, fingerprint, "has just been made") or self._execute()
 
     def _execute(self) -> Ended:
+        problem = self._build()
+        if problem:
+            record = dataclasses.replace(self.task.record, status=Status.CANCELED if self._stopped else Status.FAILED,
+                                         log=str(self.log.relative_to(self._scene.store.folder)))
+            self._scene.store.records.save_steps([record])
+            return Ended(self._step.name, record, "" if self._stopped else self._failure(problem))
         place = self._prepare()
         try:
             ended = self._run_in(place)
@@ -185,8 +196,36 @@ class StepAtWork:
             sources={name: source.path for name, source in self.task.sources.items()
                      if source.path is not None and name not in direct})
 
+    def _build(self) -> str:
+        """See to it that the step's isolated environment is there; why it is not."""
+        software = self.task.software
+        if software is None or software.ready:
+            return ""
+        software.folder.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(software.folder.with_suffix(".lock"), give_up=lambda: self._stopped) as held:
+            if held and not software.ready:
+                said = shlex.quote(f"building the environment {software.name} with Python {software.version}")
+                self._run_for(Invocation(command=f"echo {said}; {software.command()}", folder=software.folder.parent,
+                                         environment=os.environ, log=self.log))
+        return "" if software.ready else f"has no environment: {software.name} could not be built"
+
+    def _run_for(self, invocation: Invocation) -> None:
+        """Run something that the step needs to its end, unless the step is stopped."""
+        with self._lock:
+            if self._stopped:
+                return
+            process = self._process = self._scene.launcher_for(self._step).launch(invocation)
+        process.wait()
+
     def hand_over(self, use: Callable[[Invocation], int]) -> int:
-        """Lay the step out as if it were to run, and let *use* do what it likes there; nothing of it is kept."""
+        """Lay the step out as if it were to run, and let *use* do what it likes there; nothing of it is kept.
+
+        Raises:
+            RunError: its environment could not be built.
+        """
+        problem = self._build()
+        if problem:
+            raise RunError(self._failure(problem))
         place = self._prepare()
         try:
             mlflow_run, mlflow = self._scene.tracking.reserve(self._step.name)
@@ -199,7 +238,8 @@ class StepAtWork:
         scene = self._scene
         return place.variables(self._step, run=scene.mlflow_run, step_run=mlflow_run, experiment=scene.experiment,
                                threads=max(1, self.task.threads // _processes(self._step, self.task.threads)), mlflow=mlflow,
-                               searched=self.task.trial.record.parameters if self.task.trial else {})
+                               searched=self.task.trial.record.parameters if self.task.trial else {},
+                               programs=self.task.software.programs if self.task.software else None)
 
     def _run_in(self, place: Workplace) -> Ended:
         scene, step = self._scene, self._step

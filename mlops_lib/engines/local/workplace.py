@@ -117,11 +117,14 @@ class Workplace:
         return render(step.component.command, values, {name: str(path) for name, path in self.outputs.items()})
 
     def variables(self, step: Step, *, run: str, step_run: str, experiment: str, threads: int,
-                  mlflow: Mapping[str, str], searched: Iterable[str] = ()) -> dict[str, str]:
+                  mlflow: Mapping[str, str], searched: Iterable[str] = (), programs: Path | None = None) -> dict[str, str]:
         """The step's environment: this process's, without what belongs to another run, and what Azure ML sets."""
         variables = {name: value for name, value in os.environ.items() if not _FROM_OUTSIDE.fullmatch(name)}
-        # The interpreter that runs us runs the steps: its folder comes first.
-        variables["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{variables.get('PATH', os.defpath)}"
+        # The interpreter that runs us runs the steps, unless they have one of their own: its folder comes first.
+        folder = programs or os.path.dirname(sys.executable)
+        variables["PATH"] = f"{folder}{os.pathsep}{variables.get('PATH', os.defpath)}"
+        if programs is not None:
+            variables["VIRTUAL_ENV"] = str(programs.parent)
         variables["PYTHONUNBUFFERED"] = "1"  # so that a log can be followed
         variables |= dict.fromkeys(_THREADS, str(threads))
         variables |= {

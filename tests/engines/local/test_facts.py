@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlops_lib.engines.local.facts import Ground, environment_digest, gather, packages
+from mlops_lib.engines.local.facts import Ground, environment_digest, gather
 from mlops_lib.errors import InputError
 from mlops_lib.project import Project
 from mlops_lib.sources import Found
@@ -104,12 +104,6 @@ def test_an_environment_changes_with_its_files_and_with_what_is_installed(tmp_pa
     assert environment_digest(None, environment(tmp_path, "dependencies:\n- python=3.11\n- pip:\n  - click")) == one
     assert environment_digest(None, environment(tmp_path, "dependencies: [python=3.11, pip: [click>8]]")) != one
     assert environment_digest("azureml:a@latest", None) != environment_digest("azureml:b@latest", None)
-
-
-def test_the_packages_of_a_conda_file_are_those_of_pip_too() -> None:
-    conda = {"dependencies": ["python=3.11", "numpy>=2", {"pip": ["Pandas==2.3", "scikit-learn", 3]}, None]}
-    assert packages(conda) == ["numpy", "pandas", "scikit-learn"]
-    assert packages(None) == packages([]) == packages({"dependencies": "numpy"}) == []
 
 
 def test_a_missing_conda_file_is_named(tmp_path: Path) -> None:
