@@ -25,8 +25,8 @@ _PACKAGES: Final[Mapping[str, tuple[str, str]]] = {
 # What stores call the mark of a file's content, the surest first; a time alone does when nothing else is told.
 _CONTENT: Final = ("etag", "ETag", "e_tag", "md5Hash", "content_md5", "checksum", "crc32c", "generation")
 _TIMES: Final = ("last_modified", "LastModified", "mtime", "updated", "modified", "created")
-_ENVIRONMENT: Final = ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN",
-                       "AZURE_STORAGE_CLIENT_SECRET")
+_CONNECTION: Final = "AZURE_STORAGE_CONNECTION_STRING"
+_ENVIRONMENT: Final = ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_CLIENT_SECRET")
 
 
 class StoredTree:
@@ -150,8 +150,8 @@ class StoredTree:
                 with self._translated():
                     system.invalidate_cache()
                     found: Mapping[str, Any] = system.info(self._path)
-            except MlopsError:
-                if index == len(self._systems) - 1:
+            except MlopsError as error:
+                if isinstance(error, Unreachable) or index == len(self._systems) - 1:
                     raise
             else:
                 self._system, self._systems = system, [system]
@@ -193,7 +193,8 @@ class StoredTree:
         except Exception as error:
             kind, said = type(error).__name__, redacted(_first_line(error))
             status = getattr(error, "status_code", None)
-            if isinstance(error, PermissionError) or status in (401, 403) or "Credential" in kind or "Authentication" in kind:
+            unknown = "Credential" in kind or "Authentication" in kind
+            if isinstance(error, PermissionError) or status in (401, 403, 409) or unknown:
                 verb = "written to" if writing else "read"
                 raise InputError(f"{shown!r} may not be {verb}", why=said or kind,
                                  fix="sign in (az login), or ask for a role on the store's data") from error
@@ -224,15 +225,31 @@ def connect(url: str) -> tuple[list[Any], str]:
     if scheme not in _AZURE:
         return [fsspec.filesystem(scheme)], url.partition("://")[2].rstrip("/") if scheme != "memory" else \
             "/" + url.partition("://")[2].strip("/")
-    account, path = azure_parts(url)
+    account, host, path = azure_parts(url)
+    named = {"account_name": account, "account_host": host, "skip_instance_cache": True}
+    _check_account(account)
+    if os.environ.get(_CONNECTION):  # it says by itself where its account is
+        return [fsspec.filesystem("abfs", account_name=account, skip_instance_cache=True)], path
+    _reach(host)
     if any(os.environ.get(name) for name in _ENVIRONMENT):
-        _check_account(account)
-        return [fsspec.filesystem("abfs", account_name=account)], path
-    return [fsspec.filesystem("abfs", account_name=account, anon=anonymous) for anonymous in (True, False)], path
+        return [fsspec.filesystem("abfs", **named)], path
+    return [fsspec.filesystem("abfs", **named, anon=anonymous) for anonymous in (True, False)], path
 
 
-def azure_parts(url: str) -> tuple[str, str]:
-    """The account and ``container/path`` of ``abfss://container@account.dfs.core.windows.net/path``.
+def _reach(host: str) -> None:
+    """Ask whether anybody is there: the client of Azure storage takes a minute and a half to find out that nobody is.
+
+    Raises:
+        Unreachable: nobody is.
+    """
+    from .web import WebFile
+
+    with suppress(InputError):  # an answer, whatever it says
+        WebFile(f"https://{host}/", patience=15.0).marks()
+
+
+def azure_parts(url: str) -> tuple[str, str, str]:
+    """The account, its host and ``container/path`` of ``abfss://container@account.dfs.core.windows.net/path``.
 
     Raises:
         InputError: it has another form.
@@ -242,12 +259,14 @@ def azure_parts(url: str) -> tuple[str, str]:
     if not parts.username or "." not in host:
         raise InputError(f"{redacted(url)!r} does not name its account and container",
                          fix="write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH")
-    return host.partition(".")[0], f"{parts.username}/{parts.path.strip('/')}".rstrip("/")
+    account, _, domain = host.partition(".")
+    blob = f"{account}.blob.{domain.partition('.')[2]}" if domain.startswith("dfs.") else host
+    return account, blob, f"{parts.username}/{parts.path.strip('/')}".rstrip("/")
 
 
 def _check_account(account: str) -> None:
     """The environment's credentials are for one account; the URL names the one that is meant."""
-    pairs = dict(part.partition("=")[::2] for part in os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";"))
+    pairs = dict(part.partition("=")[::2] for part in os.environ.get(_CONNECTION, "").split(";"))
     named = pairs.get("AccountName") or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME") or account
     if named.lower() != account.lower():
         raise InputError(f"the environment has credentials for the account {named!r}, and the data is in {account!r}",

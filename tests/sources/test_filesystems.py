@@ -1,4 +1,9 @@
 import builtins
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +12,7 @@ import pytest
 
 from mlops_lib.errors import InputError, RunError
 from mlops_lib.sources import filesystems
-from mlops_lib.sources.downloads import Brought, Downloads
+from mlops_lib.sources.downloads import Brought, Downloads, Unreachable
 from mlops_lib.sources.filesystems import StoredTree, azure_parts, connect
 from mlops_lib.stores.store import Store
 
@@ -159,15 +164,23 @@ def test_what_was_there_stays_when_writing_fails_or_is_given_up(
 
 
 @pytest.mark.parametrize(
-    ("url", "account", "path"),
+    ("url", "host", "path"),
     [
-        ("abfss://c@acc.dfs.core.windows.net/a/b", "acc", "c/a/b"),
-        ("wasbs://c@acc.blob.core.windows.net/a/", "acc", "c/a"),
-        ("wasb://c@acc.blob.core.usgovcloudapi.net", "acc", "c"),
+        ("abfss://c@acc.dfs.core.windows.net/a/b", "acc.blob.core.windows.net", "c/a/b"),
+        ("wasbs://c@acc.blob.core.windows.net/a/", "acc.blob.core.windows.net", "c/a"),
+        ("wasb://c@acc.blob.core.usgovcloudapi.net", "acc.blob.core.usgovcloudapi.net", "c"),
+        ("abfss://c@acc.dfs.core.chinacloudapi.cn/a", "acc.blob.core.chinacloudapi.cn", "c/a"),
     ],
 )
-def test_an_azure_url_names_its_account_and_container(url: str, account: str, path: str) -> None:
-    assert azure_parts(url) == (account, path)
+def test_an_azure_url_names_its_account_and_container(url: str, host: str, path: str) -> None:
+    assert azure_parts(url) == ("acc", host, path)
+
+
+def test_an_account_that_nobody_answers_for_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("adlfs")
+    monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING", raising=False)
+    with pytest.raises(Unreachable, match=r"'https://acc\.blob\.core\.invalid/' could not be reached"):
+        StoredTree("abfss://c@acc.dfs.core.invalid/x")
 
 
 @pytest.mark.parametrize("url", ["abfss://c/a", "abfss://acc.dfs.core.windows.net/a", "wasbs://c@acc/a"])
@@ -211,7 +224,8 @@ def test_credentials_for_another_account_are_not_used(monkeypatch: pytest.Monkey
 
 
 class Refusal(Exception):
-    status_code = 403
+    def __init__(self, status_code: int = 403) -> None:
+        self.status_code = status_code
 
     def __str__(self) -> str:
         return "This request is not authorized: https://a/x?sig=hidden\nRequestId: 1"
@@ -223,6 +237,8 @@ class Refusal(Exception):
         (Refusal(), InputError, "may not be read"),
         (PermissionError("no"), InputError, "may not be read"),
         (FileNotFoundError("x"), InputError, "does not exist"),
+        (Refusal(409), InputError, "may not be read"),
+        (Refusal(404), InputError, "does not exist"),
         (ConnectionResetError("reset"), RunError, "could not be had"),
         (ValueError("what now"), RunError, "could not be had"),
     ],
@@ -247,3 +263,60 @@ def test_the_package_of_every_scheme_is_known() -> None:
     from mlops_lib.references import STORES
 
     assert set(filesystems._PACKAGES) == set(STORES)
+
+
+AZURITE = shutil.which("azurite-blob")
+
+
+@pytest.fixture
+def azurite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Real blob storage on loopback, with an empty container; its URL."""
+    pytest.importorskip("adlfs")
+    from azure.storage.blob import BlobServiceClient
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("AZURITE_ACCOUNTS", "acc:a2V5")
+    text = f"DefaultEndpointsProtocol=http;AccountName=acc;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:{port}/acc;"
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
+    command = [str(AZURITE), "--silent", "--skipApiVersionCheck", "--location", str(tmp_path / "blobs"), "--blobPort", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            while process.poll() is None:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.1)
+            with BlobServiceClient.from_connection_string(text) as client:
+                client.create_container("lake")
+            yield "wasbs://lake@acc.blob.core.windows.net"
+        finally:
+            process.terminate()
+
+
+@pytest.mark.skipif(AZURITE is None, reason="needs azurite-blob: npm install -g azurite")
+def test_azure_storage_is_read_and_written(azurite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tmp_path / "made"
+    (made / "deep").mkdir(parents=True)
+    (made / "a").write_bytes(b"1")
+    (made / "deep/b").write_bytes(b"2")
+    marks = StoredTree(f"{azurite}/raw").put(made)
+    first = bring(f"{azurite}/raw", tmp_path / "1")
+    assert first is not None
+    assert first.marks == marks
+    assert shown(tmp_path / "1") == {"a": b"1", "deep/b": b"2"}
+    assert bring(f"{azurite}/raw", tmp_path / "2", first) is None
+    StoredTree(f"{azurite}/raw/a").put(made / "deep/b")
+    second = bring(f"{azurite}/raw", tmp_path / "3", first)
+    assert second is not None
+    assert shown(tmp_path / "3") == {"a": b"2", "deep/b": b"2"}
+    assert StoredTree(f"{azurite}/raw/a").is_file()
+    for absent in (f"{azurite}/nothing", azurite.replace("lake@", "sea@")):
+        with pytest.raises(InputError, match="does not exist"):
+            StoredTree(absent).is_file()
+    text = os.environ["AZURE_STORAGE_CONNECTION_STRING"].replace("a2V5", "b3RoZXI=")
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
+    with pytest.raises(InputError, match="may not be read") as caught:
+        StoredTree(f"{azurite}/raw").is_file()
+    assert "b3RoZXI" not in str(caught.value)
