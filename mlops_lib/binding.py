@@ -218,6 +218,14 @@ def render(command: str, inputs: Mapping[str, str | None], outputs: Mapping[str,
     return _EXPRESSION.sub(replace, _OPTIONAL.sub(keep, command))
 
 
+OF_A_FIRING = ("name", "creation_context.trigger_time")
+
+
+def names_the_firing(text: str) -> bool:
+    """Whether *text* has expressions, and only those that Azure ML fills in when a schedule starts its job."""
+    return has_expression(text) and not has_expression(substitute(text, dict.fromkeys(OF_A_FIRING, "").get))
+
+
 def substitute(text: str, value_of: Callable[[str], str | None]) -> str:
     """*text* with every ``${{name}}`` that *value_of* knows replaced; others are left as they are."""
 

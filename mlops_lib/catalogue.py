@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from . import document
-from .binding import PipelinePort
+from .binding import PipelinePort, names_the_firing
 from .checks import check_component, check_pipeline, check_submission, connects
 from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, is_slip, listing, nearest
 from .inspection import DEFAULT_LIMITS, Inspector, Limits, is_local, local_code, local_path, nearby
@@ -674,7 +674,12 @@ class Catalogue:
         changes = {key: value for key, value in given.entries.items() if key not in ("job", "type")}
         whole = _merged(self.content(path), given._replace(entries=changes))
         merged = read(whole, Report(), folder=str(path.parent))  # both shapes were judged where they stand
-        return merged if isinstance(merged, PipelineJob | SingleJob) else None
+        if not isinstance(merged, PipelineJob | SingleJob):
+            return None
+        entries = changed.entries if isinstance(changed, document.Table) else {}
+        texts = {name: Literal(text=value.text, value=value.text, place=value.place) for name, value in entries.items()
+                 if isinstance(value, document.Scalar) and names_the_firing(value.text)}
+        return dataclasses.replace(merged, inputs={**merged.inputs, **texts}) if texts else merged
 
 
 def _merged(below: document.Value, above: document.Value) -> document.Value:

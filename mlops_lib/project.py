@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import document, pipelines, settings
-from .binding import PipelinePort
+from .binding import OF_A_FIRING, PipelinePort, substitute
 from .catalogue import Catalogue, Change, code_of, read_bytes
 from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order
 from .inspection import is_local, local_path
@@ -140,7 +140,7 @@ class Project:
         stem = path.stem if path else name
         given = values or {}
         if path is not None and (name.endswith(_SUFFIXES) or not _rendered(path)):
-            job = catalogue.pipeline(path, lambda job: with_values(job, given))
+            job = catalogue.pipeline(path, lambda job: with_values(_fired(job, stem), given))
         else:
             job = self._assembled(stem, catalogue, change=lambda job: with_values(job, given))
         return job, stem, catalogue
@@ -367,6 +367,15 @@ class Project:
         from .stores.store import Store
 
         return Store.open(self.root, reading=True)
+
+
+def _fired(job: PipelineJob, name: str) -> PipelineJob:
+    """*job* with what Azure ML fills into the inputs that a schedule gives: the job's name, and the time of now."""
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    known = dict(zip(OF_A_FIRING, (job.name or name, now), strict=True))
+    filled = {key: dataclasses.replace(value, text=text, value=text) for key, value in job.inputs.items()
+              if isinstance(value, Literal) and (text := substitute(value.text, known.get)) != value.text}
+    return dataclasses.replace(job, inputs={**job.inputs, **filled}) if filled else job
 
 
 def with_values(job: PipelineJob, values: Mapping[str, str]) -> PipelineJob:

@@ -70,6 +70,19 @@ FILES = {
         "blue.yml": "name: blue\nendpoint_name: someone-elses\nmodel: azureml:m:1\ninstance_type: Standard_F2s_v2\n",
         "late.yml": "name: late-flights\nauth_mode: key\n",
     },
+    "a schedule that gives the time of its firing": {
+        "s.yml": "name: s\ntrigger: {type: cron, expression: 0 3 * * *}\ncreate_job:\n  type: pipeline\n  job: ./p.yml\n"
+        "  inputs: {when: '${{creation_context.trigger_time}}'}\n",
+        "p.yml": PIPELINE + "inputs: {when: never}\njobs:\n  tell:\n    type: command\n    environment: azureml:e@latest\n"
+        "    command: echo ${{inputs.when}}\n    inputs: {when: '${{parent.inputs.when}}'}\n",
+    },
+    "a feature set": {
+        "f.yml": "$schema: http://azureml/sdk-2-0/Featureset.json\nname: f\nversion: '1'\nspecification: {path: ./spec}\n"
+    },
+    "a datastore with the SDK's own schema": {
+        "d.yml": "$schema: http://azureml/sdk-2-0/OneLakeDatastore.json\nname: lake\ntype: one_lake\n"
+        "one_lake_workspace_name: w\nendpoint: e.dfs.fabric.microsoft.com\nartifact: {type: lake_house, name: h}\n",
+    },
     "a table of lines with images": {
         "MLTable": "type: mltable\npaths:\n- file: ./x.jsonl\ntransformations:\n- read_json_lines: {encoding: utf8, invalid_lines: drop}\n"
         "- convert_column_types:\n  - {columns: picture, column_type: stream_info}\n",

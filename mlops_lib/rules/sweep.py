@@ -102,7 +102,8 @@ def _check_against_trial(name: str, entry: Table, space: Table, inputs: Mapping[
         return
     if port.type == "integer" and kind not in (None, "choice", "randint") and (q is None or q != int(q)):
         report.add("bad-space", f"{name!r} is searched as {kind}, and the trial takes an integer", place(entry, "type"),
-                   why="most of its points have a fraction", fix="write a choice, a randint, or a space with a whole q")
+                   why="most of its points have a fraction, which the script must round",
+                   fix="write a choice, a randint, or a space with a whole q", severity=Severity.WARNING)
         return
     for value in items(entry, "values"):
         if isinstance(value, Scalar) and port.literal:

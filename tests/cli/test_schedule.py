@@ -54,6 +54,15 @@ def test_running_a_schedules_file_runs_what_it_starts(speaker: Any, create_job: 
     assert said(speaker.run("schedules/nightly.yml")) == expected
 
 
+def test_what_azure_fills_in_when_a_schedule_fires_is_filled_in(speaker: Any) -> None:
+    changes = "inputs: {text: '${{name}} ${{creation_context.trigger_time}}'}"
+    speaker.write("schedules/nightly.yml", f"{NIGHTLY}  {{type: pipeline, job: ../pipelines/p.yml, {changes}}}\n")
+    speaker.mlops("validate", "schedules")
+    name, moment = said(speaker.run("schedules/nightly.yml")).split()
+    assert name == "nightly"
+    assert abs(datetime.fromisoformat(moment) - datetime.now(timezone.utc)) < timedelta(minutes=10)
+
+
 def test_a_schedules_changes_are_judged_like_the_job_itself(speaker: Any) -> None:
     speaker.write("schedules/nightly.yml", NIGHTLY + "  {type: pipeline, job: ../pipelines/p.yml, inputs: {times: often}}\n")
     done = speaker.mlops("validate", "schedules", expect=2)

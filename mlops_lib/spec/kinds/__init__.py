@@ -151,7 +151,8 @@ def schema_of(value: Table) -> str | None:
     if not isinstance(schema, Scalar) or not isinstance(schema.value, str):
         return None
     stem = schema.value.rpartition("/")[2].partition(".")[0]
-    return stem if stem.lower() in _BY_SCHEMA or "azuremlschemas" in schema.value else None
+    ours = "azuremlschemas" in schema.value or ("azureml/sdk-2-0/" in schema.value and is_aside(stem))
+    return stem if stem.lower() in _BY_SCHEMA or ours else None
 
 
 def _of_schema(name: str) -> str | None:
