@@ -515,6 +515,10 @@ class Catalogue:
             elif isinstance(spec, OtherComponent):
                 self._check_other(spec)
             elif spec is not None or path in self._foreign:
+                # That the file is of no known kind is no mistake of the file, but of the job that names it.
+                if isinstance(self._peek(path), document.Table):
+                    self.report.findings = [finding for finding in self.report.findings if not (
+                        finding.code == "unknown-kind" and finding.place.file == self.display(path))]
                 self.report.add("wrong-component", f"{self.display(path)} is not a component",
                                 place or Place(self.display(path)),
                                 why=_NOT_A_COMPONENT.get(type(spec), "it is of another kind"))

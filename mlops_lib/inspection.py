@@ -409,7 +409,7 @@ def inspect_code(code: Path, includes: Sequence[Path], report: Report, *, place:
     for include in includes:
         if not include.exists() and archived(include) is None:
             report.add("missing-code", f"the additional include {include.name!r} does not exist", include_place,
-                       why=f"it would be {include}", fix=nearby(include))
+                       why=f"the folder {include.parent.name!r} has nothing of that name", fix=nearby(include))
     found = [include for include in includes if include.exists() or archived(include) is not None]
     try:
         entries = snapshot(code, found)

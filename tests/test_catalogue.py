@@ -618,3 +618,9 @@ def test_a_path_of_another_type_than_its_port_is_told_once(shop: Shop) -> None:
     catalogue = Catalogue(shop.root, near=shop.root)
     catalogue.check_file(shop.root / "pipelines/p.yml")
     assert [finding.code for finding in catalogue.findings() if finding.code != "no-compute"] == ["wrong-form"]
+
+
+def test_a_component_that_is_something_else_is_told_at_the_job_alone(shop: Shop) -> None:
+    shop.write("ci.yml", "on: push\nsteps: []\n")
+    [finding] = shop.findings({"component": "../ci.yml"})
+    assert (finding.code, finding.place.file) == ("wrong-component", "pipelines/p.yml")
