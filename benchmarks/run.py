@@ -304,11 +304,121 @@ def flights(name: str, runs: int, folder: Path, cores: str, limit: float) -> Non
     compare(name, f"flights, cold, on {threads} core{'s' if ',' in cores else ''}", ours, "bash", theirs, runs, limit)
 
 
+# An entry script, and the loop that does the same in one process.
+SCORE_FILES = """
+import csv, math
+def init(): pass
+def run(mini_batch):
+    rows = []
+    for path in mini_batch:
+        with open(path, newline="") as file:
+            pairs = [(float(x), float(y)) for x, y in csv.reader(file)]
+        rows.append(f"{path[-9:]} {sum(math.hypot(x, k * y) for k in range(20) for x, y in pairs):.6f}")
+    return rows
+"""
+LOOP = """
+import glob, score
+score.init()
+with open("rows.txt", "w") as file:
+    for path in sorted(glob.glob("data/*")):
+        file.writelines(f"{row}\\n" for row in score.run([path]))
+"""
+
+
+def parallel(name: str, runs: int, folder: Path) -> None:
+    """A parallel job with two workers beside one process that reads the same files in a loop."""
+    project = folder / "parallel"
+    (project / "data").mkdir(parents=True)
+    (project / "code").mkdir()
+    (project / "mlops.yml").touch()
+    text = "".join(f"{row},{row * 7 % 1000}\n" for row in range(10_000))
+    for number in range(600):
+        (project / "data" / f"{number:05}.csv").write_text(f"{number},1\n{text}")
+    (project / "code" / "score.py").write_text(SCORE_FILES)
+    job = parallel_job(project, "type: uri_folder, path: data", "4")
+
+    def theirs() -> Took:
+        return timed([sys.executable, "-c", LOOP], project, {"PYTHONPATH": str(project / "code")})
+
+    compare(name, "600 files, 2 workers", lambda: timed([*MLOPS, "run", job, "--no-cache", "--output", "out=ours.txt"], project,
+                                                       PROGRAMS), "one process in a loop", theirs, runs, 0.556)
+    if (project / "ours.txt").read_text() != (project / "rows.txt").read_text():
+        sys.exit("the parallel job wrote other rows than the loop")
+
+
+def parallel_job(project: Path, data: str, size: str) -> str:
+    """A parallel job by itself, whose rows go to its output ``out``; the name of its file."""
+    (project / "job.yml").write_text(
+        f"type: parallel\ninputs: {{data: {{{data}}}}}\noutputs: {{out: {{type: uri_file}}}}\n"
+        f"input_data: ${{{{inputs.data}}}}\nmini_batch_size: '{size}'\nmax_concurrency_per_instance: 2\n"
+        "task: {type: run_function, code: code, entry_script: score.py, environment: 'azureml:none@latest',\n"
+        "       append_row_to: '${{outputs.out}}'}\n")
+    return "job.yml"
+
+
+SCORE_ROWS = """
+import numpy
+def init(): pass
+def run(frame):
+    frame["delay"] = numpy.round(0.3 * frame["distance"] / 100 + 0.7 * frame["hour"], 3)
+    return frame[["id", "delay"]]
+"""
+
+
+def scoring(name: str, runs: int, folder: Path) -> None:
+    """Ten million rows scored by two workers: the memory of the engine and all its processes together; Linux only."""
+    project = folder / "scoring"
+    (project / "data").mkdir(parents=True)
+    (project / "code").mkdir()
+    (project / "mlops.yml").touch()
+    with (project / "data" / "flights.csv").open("w") as file:
+        file.write("id,carrier,distance,hour\n")
+        for start in range(0, 10_000_000, 10_000):
+            file.writelines(f"{row},C{row % 16},{row % 4983},{row % 24}\n" for row in range(start, start + 10_000))
+    (project / "data" / "MLTable").write_text("paths:\n- pattern: ./*.csv\ntransformations:\n- read_delimited\n")
+    (project / "code" / "score.py").write_text(SCORE_ROWS)
+    job = parallel_job(project, "type: mltable, path: data, mode: direct", "10mb")
+    begun = time.perf_counter()
+    most = peak_of_all([*MLOPS, "run", job, "--output", "out=rows.txt"], project)
+    wall = time.perf_counter() - begun
+    with (project / "rows.txt").open("rb") as file:
+        rows = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    size = (project / "data" / "flights.csv").stat().st_size >> 20
+    say(name, f"{rows:,} rows of a table of {size} MB scored in {wall:.1f} s: {most:.0f} MB with all processes "
+              f"(limit 1000: {verdict(most <= 1000 and rows == 10_000_000)})")
+
+
+def peak_of_all(command: Sequence[str], folder: Path) -> float:
+    """The most memory in MB that a process and all that come from it held together; shared pages count for each."""
+    process = subprocess.Popen(command, cwd=folder, env={**ENVIRONMENT, **PROGRAMS}, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    most, page = 0, os.sysconf("SC_PAGE_SIZE")
+    while process.poll() is None:
+        parents, sizes = {}, {}
+        for place in Path("/proc").glob("[0-9]*"):
+            try:
+                number = int(place.name)
+                parents[number] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+                sizes[number] = int((place / "statm").read_text().split()[1]) * page
+            except OSError:
+                continue
+        family, size = {process.pid}, 0
+        while size != len(family):
+            size = len(family)
+            family |= {child for child, parent in parents.items() if parent in family}
+        most = max(most, sum(sizes.get(member, 0) for member in family))
+        time.sleep(0.05)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} exited with {process.returncode}")
+    return most / 2**20
+
+
 BENCHMARKS: Mapping[str, Callable[[str, int, Path], None]] = {
     "help": start, "validate": validate, "components": components, "linear": linear, "sdk": sdk, "large-file": large,
     "mutations": mutations, "chain": chain, "cached": cached, "memory": memory,
     "flights-1": lambda name, runs, folder: flights(name, runs, folder, "0", 1.05),
     "flights-2": lambda name, runs, folder: flights(name, runs, folder, "0,1", 1.0),
+    "parallel": parallel, "scoring": scoring,
 }
 
 

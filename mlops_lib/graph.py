@@ -337,8 +337,9 @@ def _as_command(component: OtherComponent, task: Task) -> CommandComponent:
     return CommandComponent(
         command=task.command, name=component.name, version=component.version, display_name=component.display_name,
         description=component.description, tags=component.tags, inputs=component.inputs, outputs=component.outputs,
-        code=task.code, is_deterministic=component.is_deterministic, folder=task.folder, file=component.file,
-        place=component.place, places={**component.places, **({"code": place.place} if place is not None else {})},
+        code=task.code, is_deterministic=component.is_deterministic, rest=component.rest, folder=task.folder,
+        file=component.file, place=component.place,
+        places={**component.places, **({"code": place.place} if place is not None else {})},
     )
 
 

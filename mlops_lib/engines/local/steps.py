@@ -229,7 +229,9 @@ class StepAtWork:
         place = self._prepare()
         try:
             mlflow_run, mlflow = self._scene.tracking.reserve(self._step.name)
-            return use(Invocation(command=place.command(self._step), folder=place.code, log=self.log,
+            # An entry script by itself does nothing: Python stays, with its init() and run() to be called.
+            start = "python -i " if self._step.parallel is not None else ""
+            return use(Invocation(command=start + place.command(self._step), folder=place.code, log=self.log,
                                   environment=self._variables(place, mlflow_run, mlflow)))
         finally:
             place.remove()

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -556,6 +557,74 @@ def test_one_step_of_a_past_run_runs_again(desk: Desk) -> None:
     desk.data("a")
     desk.run(NAMES)
     assert "score: done" in desk.shop.mlops("step", "latest", "score").stderr
+
+
+def test_a_shell_has_the_entry_script_to_try(desk: Desk) -> None:
+    desk.data("a")
+    desk.run(NAMES, arguments="--x ${{inputs.word}}", inputs={"word": "w"})
+    lines = """printf 'import sys; init(); print(sys.argv[1:], run(["%s"]))' "$AZURE_ML_INPUT_data/f0.txt" | eval "$MLOPS_COMMAND" """
+    done = subprocess.run([sys.executable, "-m", "mlops_lib", "step", "latest", "score", "--shell"], cwd=desk.root,
+                          env=desk.shop.environment(), input=lines, capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert done.stdout == "['--x', 'w'] ['f0.txt a']\n", done.stderr
+
+
+def test_more_nodes_than_one_are_told_to_differ(desk: Desk) -> None:
+    desk.data("a")
+    run = desk.run(NAMES, resources={"instance_count": 2})
+    assert "instance_count 2 of score: one node" in [str(difference) for difference in run.differences]
+
+
+DIVIDE = """
+import csv, os, sys
+source, target = sys.argv[1:]
+for store, brand, week, sold in csv.reader(open(source)):
+    os.makedirs(f"{target}/{store}", exist_ok=True)
+    place = f"{target}/{store}/{brand}.csv"
+    new = not os.path.exists(place)
+    with open(place, "a") as file:
+        file.write("week,sold\\n" * new + f"{week},{sold}\\n")
+with open(f"{target}/MLTable", "w") as file:
+    file.write('''
+paths: [{pattern: ./**/*.csv}]
+transformations:
+- read_delimited: {include_path_column: true}
+- extract_columns_from_partition_format: {partition_format: "{Store}/{Brand}.csv"}
+- drop_columns: [Path]
+''')
+"""
+TRAIN = """
+import argparse, os
+def init():
+    global folder
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model_folder")
+    folder = parser.parse_known_args()[0].model_folder
+def run(frame, mini_batch_context):
+    key = mini_batch_context.partition_key_value
+    assert list(frame.columns) == ["week", "sold", "Store", "Brand"]
+    place = os.path.join(folder, *key.values())
+    os.makedirs(place)
+    with open(os.path.join(place, "model.txt"), "w") as file: file.write(str((frame["sold"] / frame["week"]).mean()))
+    return frame.head(1)
+"""
+
+
+def test_a_model_for_each_partition_of_what_another_step_has_divided(desk: Desk) -> None:
+    """As Azure ML's example of sales forecasts does it: by store and brand, from a table that a step makes."""
+    rows = [f"{store},{brand},{week},{week * store}\n" for store in (1, 2) for brand in "ab" for week in range(10, 13)]
+    desk.shop.write("sales.csv", "".join(rows))
+    desk.shop.component("divide", "python divide.py ${{inputs.sales}} ${{outputs.table}}", inputs={"sales": "uri_file"},
+                        outputs={"table": "mltable"}, code={"divide.py": DIVIDE})  # fmt: skip
+    table = {"type": "mltable", "path": "${{parent.jobs.divide.outputs.table}}", "mode": "direct"}
+    train = desk.job(TRAIN, data=table, append=False, partition_keys=["Store", "Brand"], error_threshold=-1,
+                     mini_batch_error_threshold=0, arguments="--model_folder ${{outputs.out}}")  # fmt: skip
+    desk.shop.pipeline({"divide": ("divide", {"sales": {"type": "uri_file", "path": "../sales.csv"}}), "train": train},
+                       outputs={"models": "${{parent.jobs.train.outputs.out}}"})  # fmt: skip
+    run = desk.shop.run()
+    assert run.succeeded, run.errors
+    models = run.outputs["models"].path
+    assert {str(path.relative_to(models)): path.read_text() for path in models.rglob("*.txt")} == {
+        f"{store}/{brand}/model.txt": f"{store}.0" for store in (1, 2) for brand in "ab"}  # fmt: skip
 
 
 def test_a_component_is_a_function_in_python(desk: Desk) -> None:

@@ -258,6 +258,8 @@ class Table:
             elif name == "convert_column_types":
                 frame = converted(frame, argument)
             elif name == "extract_columns_from_partition_format":
+                if (twice := [column for column in path_format(argument)[1] if column in frame.columns]):
+                    raise Refused(f"the column {twice[0]!r} of the MLTable's partition_format is in its rows, too")
                 frame = frame.assign(**{column: repeated(value, frame.index, is_date=bool(path_format(argument)[1][column]))
                                         for column, value in extracted(argument, piece["file"]).items()})
             elif name == "filter":

@@ -395,6 +395,12 @@ def test_columns_come_from_paths(folder: Path) -> None:
     assert files.unpacked(json.loads(json.dumps(files.packed(key)))) == key
 
 
+def test_a_column_cannot_come_from_both_paths_and_rows(folder: Path) -> None:
+    steps = [{"read_delimited": {"include_path_column": True}}, {"extract_columns_from_partition_format": {"partition_format": "{x}/{n}.csv"}}]
+    with pytest.raises(Refused, match="the column 'x' of the MLTable's partition_format is in its rows, too"):
+        whole(folder, *steps)
+
+
 def test_without_a_reader_the_rows_are_paths(folder: Path) -> None:
     found = whole(folder)
     assert list(found.columns) == ["Path"]
