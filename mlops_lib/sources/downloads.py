@@ -108,12 +108,12 @@ class Downloads:
             if known is None:
                 raise ValueError("an origin said that nothing changed, and nothing was there")
             return known.path
+        _seal(fresh)  # first: it changes what tells the digests that a file is the one that they have read
         digest = self._digests.tree(brought.path, ours=True)[0]
         path, before = brought.path, entry.get("path")
         if known is not None and digest == entry["digest"]:
             remove(fresh)  # the same bytes under other marks: steps that read the old ones are not disturbed
             path, before = known.path, entry.get("before")
-        _seal(path if path.is_dir() else path.parent)
         _write(home / "entry.json", {
             "url": redacted(origin.url), "digest": digest, "marks": dict(brought.marks), "fetched": time.time(),
             "path": str(path.relative_to(home)), "before": before})

@@ -48,6 +48,14 @@ def test_a_file_is_downloaded_once_and_asked_for_each_time(web: Any, downloads: 
     assert [status for _, _, status in web.asked] == [200, 304]
 
 
+def test_what_was_downloaded_need_not_be_read_again(web: Any, downloads: Downloads, store: Store) -> None:
+    web.put("/x", b"one", etag='"1"')
+    path = downloads.get(file(f"{web.url}/x"))
+    store.digests.flush()
+    known = store.database.rows("SELECT ctime FROM hints WHERE path = ?", [os.fsencode(path)])
+    assert known == [(path.stat().st_ctime_ns,)]
+
+
 def test_what_changed_is_brought_and_what_it_was_stays_for_those_who_read_it(
     web: Any, downloads: Downloads, store: Store
 ) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,14 @@ def shown(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+TRIAL = """
+import json, os, sys, urllib.request
+told = {"run_id": os.environ["MLFLOW_RUN_ID"], "key": "loss", "value": float(sys.argv[1]), "timestamp": 1, "step": 0}
+urllib.request.urlopen(urllib.request.Request(
+    os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/runs/log-metric", json.dumps(told).encode(),
+    {"Content-Type": "application/json"})).read()
+open(sys.argv[2] + "/x", "w").write(sys.argv[1])
+"""
 STEP = "azureml://datastores/lake/paths/${{name}}/${{output_name}}"
 
 
@@ -142,6 +151,20 @@ def test_outputs_of_the_pipeline_and_of_pipelines_in_it_land_too(shop: Any) -> N
     assert run.outputs["all"].landed == (str(shop.root / "lake/s-all"),)
     assert shop.json("run", "p")["outputs"]["all"]["landed"] == [str(shop.root / "lake/s-all")]
     assert "all: lake/s-all\n" in shop.mlops("run", "p").stdout
+
+
+def test_the_output_of_a_sweep_lands_once_it_has_a_winner(shop: Any) -> None:
+    mapped(shop, lake="lake")
+    shop.component("try", f"{sys.executable} try.py ${{{{inputs.x}}}} ${{{{outputs.out}}}}", inputs={"x": "integer"},
+                   outputs={"out": "uri_folder"}, code={"try.py": TRIAL})  # fmt: skip
+    shop.pipeline({"find": {
+        "type": "sweep", "trial": "../components/try/component.yml", "sampling_algorithm": "grid",
+        "search_space": {"x": {"type": "choice", "values": [3, 1, 2]}}, "limits": {"max_total_trials": 3},
+        "objective": {"goal": "minimize", "primary_metric": "loss"},
+        "outputs": {"out": {"type": "uri_folder", "path": STEP}},
+    }})  # fmt: skip
+    assert shop.run().succeeded
+    assert shown(shop.root / "lake") == {"find/out/x": "1"}
 
 
 def test_what_a_later_run_reads_where_an_earlier_one_landed_is_new(shop: Any) -> None:
