@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,12 +111,21 @@ def flights_script(project: Path, work: Path) -> str:
     """The same commands in a row, as a shell script: what the engine is measured against."""
     from mlops_lib import Project
     from mlops_lib.binding import render
-    from mlops_lib.graph import External, FromStep, Value, build
+    from mlops_lib.graph import External, FromStep, Value, build, trial
     from mlops_lib.inspection import local_path
+    from mlops_lib.sweep import point
 
     job, name, _ = Project(project).load("flights")
     lines = ["set -e"]
+    steps = []
     for step in build(job, name=name).steps.values():
+        if step.sweep is None:
+            steps.append(step)
+            continue
+        # All its trials; the last one's outputs stand where later steps look.
+        points = [point(step.sweep, number) for number in range(step.sweep.limits.trials)]
+        steps += [replace(trial(step, number, found), name=step.name) for number, found in enumerate(points) if found]
+    for step in steps:
         inputs: dict[str, str | None] = dict.fromkeys(step.component.inputs)
         for port, given in step.inputs.items():
             if isinstance(given, Value):
@@ -247,6 +257,43 @@ def chain(name: str, runs: int, folder: Path) -> None:
 
 
 PROGRAMS = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+TRIAL = """
+import sys
+import mlflow
+value = (float(sys.argv[1]) - 0.3) ** 2
+mlflow.log_metric("loss", value)
+print(value)
+"""
+# What somebody without the library would write: the same process a trial, so many at once, its answer read from its output.
+OPTUNA = """
+import subprocess, sys
+import optuna
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+def objective(trial):
+    command = [sys.executable, "trial.py", str(trial.suggest_float("x", 0, 1))]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+study.optimize(objective, n_trials=50, n_jobs=2)
+"""
+
+
+def sweep(name: str, runs: int, folder: Path) -> None:
+    """Fifty trials that do nothing but log to MLflow, two at once."""
+    project = folder / "sweep"
+    (project / "src").mkdir(parents=True)
+    (project / "components").mkdir()
+    (project / "src" / "trial.py").write_text(TRIAL)
+    (project / "sweep.yml").write_text(
+        "type: sweep\ntrial:\n  code: src\n  command: python trial.py ${{search_space.x}}\n  environment: azureml:none@latest\n"
+        "compute: azureml:none\nsearch_space: {x: {type: uniform, min_value: 0, max_value: 1}}\n"
+        "objective: {goal: minimize, primary_metric: loss}\nlimits: {max_total_trials: 50, max_concurrent_trials: 2}\n")
+    variables = PROGRAMS | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    timed([sys.executable, "trial.py", "0"], project / "src", variables)  # makes the store: two that start at once would clash
+    compare(name, "a sweep of 50 trials, two at once",
+            lambda: timed([*MLOPS, "run", "sweep.yml", "--no-cache"], project, PROGRAMS), "Optuna",
+            lambda: timed([sys.executable, "-c", OPTUNA], project / "src", variables), runs, 1.1)
 
 
 def cached(name: str, runs: int, folder: Path) -> None:
@@ -415,7 +462,7 @@ def peak_of_all(command: Sequence[str], folder: Path) -> float:
 
 BENCHMARKS: Mapping[str, Callable[[str, int, Path], None]] = {
     "help": start, "validate": validate, "components": components, "linear": linear, "sdk": sdk, "large-file": large,
-    "mutations": mutations, "chain": chain, "cached": cached, "memory": memory,
+    "mutations": mutations, "chain": chain, "sweep": sweep, "cached": cached, "memory": memory,
     "flights-1": lambda name, runs, folder: flights(name, runs, folder, "0", 1.05),
     "flights-2": lambda name, runs, folder: flights(name, runs, folder, "0,1", 1.0),
     "parallel": parallel, "scoring": scoring,

@@ -11,11 +11,11 @@ from .document import Scalar, Table, Value
 from .errors import CompileError, did_you_mean
 from .inspection import DEFAULT_LIMITS, Limits, is_local, local_path
 from .references import NO_MAPPINGS, STORES, Mappings, holds_secret, scheme_of
-from .spec import Data, InputValue, Literal, Report
+from .spec import Data, InputValue, Literal, Report, kinds
 from .spec.kinds import COMPUTE, job_input
 from .spec.ports import read_input_value
 from .spec.reading import as_flag
-from .spec.shapes import Flag, MapOf, Number, Record, Text
+from .spec.shapes import Deferred, Flag, MapOf, Number, Record, Text
 
 FILE = PROJECT_FILE
 _NAME = Text(pattern=r"[A-Za-z][A-Za-z0-9_-]{0,62}", hint="a name has letters, digits, '_' and '-', and starts with a letter")
@@ -27,6 +27,7 @@ SHAPE = Record("the settings", {
                     key_hint="a stage's name has lower-case letters, digits and hyphens"),
     "datastores": MapOf(Text(), key_pattern=r"[A-Za-z0-9_-]{1,255}", empty=True,
                         key_hint="a datastore's name has letters, digits, '-' and '_'"),
+    "sweeps": MapOf(Deferred(f"{kinds.__name__}.trials", "SWEEP_SETTINGS"), empty=True),
     "isolate": Flag(), "registries": _FOLDERS, "workspaces": _FOLDERS,
     "limits": Record("limits", {"snapshot_megabytes": Number(minimum=0), "snapshot_files": Number(whole=True, minimum=1)}),
 })
@@ -42,6 +43,7 @@ class Settings:
         compute: The default compute of assembled pipelines, as Azure ML's YAML names it.
         inputs: Values for the inputs of assembled pipelines: ``raw``, ``data``, ``champion``, and any other input of a
             component as ``COMPONENT_INPUT``.
+        sweeps: The sweep of each training component that is to be swept, by the component's name, as it stands there.
         stages: Of each stage the file, relative to the project, in which its Terraform outputs are published.
         mappings: What stands on this machine for datastores, registries and workspaces.
         isolate: Whether each step runs in an environment of its own.
@@ -52,6 +54,7 @@ class Settings:
     experiment: str = "project"
     compute: str = "azureml:cpu"
     inputs: Mapping[str, InputValue] = field(default_factory=dict)
+    sweeps: Mapping[str, Table] = field(default_factory=dict)
     stages: Mapping[str, str] = field(default_factory=dict)
     mappings: Mappings = NO_MAPPINGS
     isolate: bool = False
@@ -89,13 +92,18 @@ def read(value: Value, *, folder: str, default_experiment: str) -> Settings:
         raise CompileError(report.findings)
     return Settings(experiment=_text(value, "experiment") or default_experiment,
                     compute=_text(value, "compute") or defaults.compute, inputs=inputs, folder=folder,
-                    stages=_stages(value.get("stages")), mappings=mappings, limits=_limits(value.get("limits")),
-                    isolate=as_flag(_text(value, "isolate")) or False, file=value.place.file)
+                    sweeps=_tables(value.get("sweeps")), stages=_stages(value.get("stages")), mappings=mappings,
+                    limits=_limits(value.get("limits")), isolate=as_flag(_text(value, "isolate")) or False,
+                    file=value.place.file)
+
+
+def _tables(value: Value | None) -> dict[str, Table]:
+    entries = value.entries if isinstance(value, Table) else {}
+    return {name: entry for name, entry in entries.items() if isinstance(entry, Table)}
 
 
 def _stages(value: Value | None) -> dict[str, str]:
-    entries = value.entries if isinstance(value, Table) else {}
-    named = {name: _text(entry, "outputs") for name, entry in entries.items() if isinstance(entry, Table)}
+    named = {name: _text(entry, "outputs") for name, entry in _tables(value).items()}
     return {name: outputs for name, outputs in named.items() if outputs}
 
 

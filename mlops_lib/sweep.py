@@ -94,12 +94,14 @@ def quantised(value: float, q: float | None) -> float:
 
     It may lie up to half a *q* outside the bounds of the space, as the formula that Azure ML documents has it.
     """
-    return value if q is None else float(f"{round(value / q) * q:.{_DIGITS}g}")
+    if q is None or not math.isfinite(value / q):  # so small a step changes nothing
+        return value
+    return float(f"{round(value / q) * q:.{_DIGITS}g}")
 
 
 def number_text(value: float, q: float | None) -> str:
     """A number as the trial's command gets it; a multiple of a whole number is written without a point."""
-    return str(int(value)) if q is not None and q == int(q) else str(value)
+    return str(int(value)) if q is not None and q == int(q) and math.isfinite(value) else str(value)
 
 
 def sample(space: Space, draw: Draw, key: str) -> tuple[str, dict[str, str]]:

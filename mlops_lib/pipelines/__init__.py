@@ -8,15 +8,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..binding import JobPort, PipelinePort
+from ..document import Table, plain
 from ..errors import CompileError, Finding, InputError, Place, did_you_mean, listing
 from ..inspection import is_local, local_path
 from ..settings import Settings
-from ..spec import DATA_TYPES, Bound, Component, Data, InputValue, Job, JobOutput, Literal, PipelineJob, typed
+from ..spec import DATA_TYPES, Bound, Component, Data, InputValue, Job, JobOutput, Literal, PipelineJob, reading, typed
 from ..spec import Settings as PipelineSettings
 from ..spec.kinds import MODEL_TYPES
 
 ROLES = ("preprocess", "train", "evaluate", "score")
 MOST_CANDIDATES = 8
+_SWEEP_KEYS = ("sampling_algorithm", "search_space", "objective", "early_termination", "limits")
 
 _FOLDERS = ("uri_folder", "mltable", "uri_file")
 _TABLES: Mapping[str, Mapping[str, Mapping[str, tuple[str, ...]]]] = {
@@ -147,8 +149,25 @@ def _check_settings(parts: Cast, settings: Settings) -> None:
     findings = [Finding(code="unknown-input", what=f"no pipeline has the input {name!r}", place=value.place,
                         why="an input is raw, data, champion or COMPONENT_INPUT", fix=did_you_mean(name, known))
                 for name, value in settings.inputs.items() if name not in known]
+    findings += _check_sweeps(parts, settings)
     if findings:
         raise CompileError(findings)
+
+
+def _check_sweeps(parts: Cast, settings: Settings) -> Iterable[Finding]:
+    """What only the components tell of the settings' sweeps; the rest is judged as that of any sweep."""
+    trained = [component.name or "" for component in parts.train]
+    for name, sweep in settings.sweeps.items():
+        if name not in trained:
+            yield Finding(code="unknown-component", what=f"no component with the role train is named {name!r}",
+                          place=sweep.place, why=f"there {'is' if len(trained) == 1 else 'are'} {listing(trained) or 'none'}",
+                          fix=did_you_mean(name, trained) if trained else "")
+        for parameter in reading.entries(sweep, "search_space"):
+            given = settings.inputs.get(f"{name}_{parameter}")
+            if given is not None:
+                yield Finding(code="bad-space", place=given.place, why="a trial can get one of them",
+                              what=f"{name}_{parameter} has a value, and {parameter!r} is in the search space of {name!r}",
+                              fix="remove one of them")
 
 
 class _Builder:
@@ -167,7 +186,8 @@ class _Builder:
         given = {split: self._made_or(split, f"{self.settings.experiment}-{split}", component.inputs[split].type)
                  for split in ("train", "validation")}
         short = _short(component)
-        self._job(component, given, {"model": f"{self.settings.experiment}-{short}"}, prefix=short)
+        self._job(component, given, {"model": f"{self.settings.experiment}-{short}"}, prefix=short,
+                  sweep=self.settings.sweeps.get(component.name or ""))
 
     def evaluate(self, component: Component, candidates: Iterable[Component]) -> None:
         given: dict[str, InputValue] = {}
@@ -214,13 +234,17 @@ class _Builder:
             settings=PipelineSettings(default_compute=self.settings.compute), folder=self.folder)
 
     def _job(self, component: Component, given: Mapping[str, InputValue], outputs: Mapping[str, str | None], *,
-             prefix: str = "") -> None:
-        """Add a job: *given*, and what else the settings say or the defaults are, as inputs of the pipeline."""
+             prefix: str = "", sweep: Table | None = None) -> None:
+        """Add a job: *given*, and what else the settings say or the defaults are, as inputs of the pipeline.
+
+        With a *sweep* the component is its trial, and what the search space has is no input.
+        """
         job = component.name or "job"
         inputs = dict(given)
+        searched = frozenset(reading.entries(sweep, "search_space")) if sweep is not None else frozenset()
         for name, port in component.inputs.items():
             own = f"{job}_{name}"
-            if name in inputs:
+            if name in inputs or name in searched:
                 continue
             if own in self.settings.inputs:
                 inputs[name] = self._setting(own, component, name)
@@ -236,8 +260,13 @@ class _Builder:
             self.outputs[own] = JobOutput(type=type_, name=asset)
             bound[name] = JobOutput(bound=PipelinePort("outputs", own))
             self.made[f"{name} {prefix}" if prefix else name] = JobPort(job, "outputs", name)
-        self.jobs[job] = Job(name=job, type="pipeline" if hasattr(component, "jobs") else "command", component=component,
-                             reference=self._reference(component), inputs=inputs, outputs=bound)
+        node = Job(name=job, type="pipeline" if hasattr(component, "jobs") else "command", component=component,
+                   reference=self._reference(component), inputs=inputs, outputs=bound)
+        if sweep is not None:
+            said = plain(sweep)
+            rest = {"sampling_algorithm": "random"} | {key: said[key] for key in _SWEEP_KEYS if key in said}
+            node = dataclasses.replace(node, type="sweep", searched=searched, rest=rest, document=sweep, place=sweep.place)
+        self.jobs[job] = node
 
     def _reference(self, component: Component) -> str | None:
         """The component's file as a path that starts with a dot, as Azure ML's CLI wants it."""

@@ -128,7 +128,7 @@ def _ends(entry: Table, kind: str, q: float | None) -> Iterator[tuple[str, float
         given = number(entry, key)
         if given is not None and not ("log" in kind and given > _LARGEST_EXPONENT):
             reached = math.exp(given) if "log" in kind else given
-            yield key, given, round(reached / q) * q if q else reached
+            yield key, given, round(reached / q) * q if q and math.isfinite(reached / q) else reached
     upper = number(entry, "upper")
     if kind == "randint" and upper is not None:
         yield "upper", upper, 0

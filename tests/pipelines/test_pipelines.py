@@ -14,6 +14,7 @@ from mlops_lib.pipelines import MOST_CANDIDATES, ROLES, Cast, assemble, availabl
 from mlops_lib.project import Project
 from mlops_lib.settings import Settings
 from mlops_lib.spec import Bound, CommandComponent, Data, Input, JobOutput, Literal, Output
+from mlops_lib.sweep import Uniform
 
 FOLDER = "uri_folder"
 PORTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -309,6 +310,77 @@ def test_a_value_of_the_settings_that_does_not_fit_is_told_where_it_is_written(s
     with pytest.raises(CompileError) as caught:
         shop.job("preprocess")
     assert [(finding.code, str(finding.place)) for finding in caught.value.findings] == [("bad-value", "mlops.yml:4:14")]
+
+
+SWEPT = """experiment: shop
+inputs:
+  raw: data
+sweeps:
+  train_tree:
+    search_space:
+      rate: {type: uniform, min_value: 0.1, max_value: 0.5}
+    objective: {goal: minimize, primary_metric: loss}
+    limits: {max_total_trials: 4}
+"""
+
+
+def test_a_component_is_swept_over_the_space_that_the_settings_give(shop: Shop) -> None:
+    shop.add(document("train_linear", "train"))
+    shop.write("mlops.yml", SWEPT)
+    job = shop.job("shop")
+    tree, linear = job.jobs["train_tree"], job.jobs["train_linear"]
+    assert (tree.type, linear.type) == ("sweep", "command")
+    assert set(job.inputs) >= {"train_linear_rate"}
+    assert "train_tree_rate" not in job.inputs
+    assert set(tree.inputs) == {"train", "validation"}
+    step = build(job).steps["train_tree"]
+    assert step.sweep is not None
+    assert (step.sweep.space, step.sweep.metric, step.sweep.limits.trials) == ({"rate": Uniform(0.1, 0.5)}, "loss", 4)
+    assert set(step.inputs) == {"train", "validation"}
+    # Other roles see of it what they would see of any candidate.
+    assert str(job.jobs["evaluate"].inputs["model_2"].to) == "${{parent.jobs.train_tree.outputs.model}}"
+
+
+def test_a_swept_component_is_exported_as_azure_mls_sweep_job(shop: Shop) -> None:
+    shop.write("mlops.yml", SWEPT)
+    (shop.root / "pipelines").mkdir()
+    text = shop.project.export("train")
+    assert plain(parse(text, "train.yml"))["jobs"]["train_tree"] == {
+        "type": "sweep",
+        "trial": "../components/train_tree/component.yml",
+        "inputs": {"train": "${{parent.inputs.train}}", "validation": "${{parent.inputs.validation}}"},
+        "outputs": {"model": "${{parent.outputs.model_tree}}"},
+        "sampling_algorithm": "random",
+        "search_space": {"rate": {"type": "uniform", "min_value": 0.1, "max_value": 0.5}},
+        "objective": {"goal": "minimize", "primary_metric": "loss"},
+        "limits": {"max_total_trials": 4},
+    }
+    shop.write("pipelines/mine.yml", text.partition("\n")[2])
+    assert build(shop.job("mine")).steps["train_tree"].sweep == build(shop.job("train")).steps["train_tree"].sweep
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "place", "words"),
+    [
+        (("train_tree:", "train_tere:"), "unknown-component", "mlops.yml:6:5", "did you mean 'train_tree'?"),
+        (("rate:", "raet:"), "bad-space", "mlops.yml:7:7", "did you mean 'rate'?"),
+        (("uniform", "unifrom"), "unknown-type", "mlops.yml:7:20", "did you mean 'uniform'?"),
+        (("    objective", "    sampling_algorithm: grid\n    objective"), "bad-space", "mlops.yml:7:20", "a grid takes choices only"),
+        (("raw: data", "raw: data\n  train_tree_rate: 0.3"), "bad-space", "mlops.yml:4:20", "is in the search space of 'train_tree'"),
+        (("    limits: {max_total_trials: 4}\n", ""), "missing-key", "mlops.yml:6:5", "limits"),
+        (("limits: {", "queue_settings: {}\n    limits: {"), "unknown-key", "mlops.yml:9:5", "queue_settings"),
+    ],
+)
+def test_mistakes_in_a_sweep_are_told_where_the_settings_make_them(
+    shop: Shop, change: tuple[str, str], code: str, place: str, words: str
+) -> None:
+    assert change[0] in SWEPT
+    shop.write("mlops.yml", SWEPT.replace(*change))
+    with pytest.raises(CompileError) as caught:
+        shop.job("train")
+    [finding] = caught.value.findings
+    assert (finding.code, str(finding.place)) == (code, place)
+    assert words in str(finding)
 
 
 def test_raw_data_that_is_not_there_is_told_where_it_is_named(shop: Shop) -> None:

@@ -114,14 +114,15 @@ class SweepAtWork:
             with self.log.open("a", encoding="utf-8", buffering=1) as log:
                 chosen = search.run(log)
         finally:
-            scene.tracking.finish(self._above.run_id, succeeded=chosen is not None, stopped=search.stopped)
+            winner = search.results.records[chosen] if chosen is not None else None
+            scene.tracking.finish(self._above.run_id, succeeded=winner is not None, stopped=search.stopped,
+                                  parameters=winner.params if winner else {}, metrics=winner.metrics if winner else {})
         record = dataclasses.replace(record, seconds=time.monotonic() - begun, peak_memory=search.results.peak_memory())
-        if chosen is None:
+        if winner is None or chosen is None:
             failed = not search.stopped and search.failure is None
             record = dataclasses.replace(record, status=Status.FAILED) if failed else canceled(record)
             records.save_steps([record])
             return Ended(self._name, record, search.error() if failed else "", search.failure)
-        winner = search.results.records[chosen]
         record = dataclasses.replace(record, status=Status.COMPLETED, outputs=winner.outputs, metrics=winner.metrics,
                                      params=winner.params)
         records.save_trial(dataclasses.replace(search.results.trials[chosen], best=True))

@@ -172,7 +172,7 @@ class Tracking:
                 os.write(self._wake, b".")
 
     def finish(self, run_id: str, *, succeeded: bool, stopped: bool = False, curve_of: str | None = None,
-               parameters: Mapping[str, str] | None = None) -> LoggedRun | None:
+               parameters: Mapping[str, str] | None = None, metrics: Mapping[str, float] | None = None) -> LoggedRun | None:
         """End the run of a step whose process has ended, and those that it nested in it and left running.
 
         Args:
@@ -181,13 +181,15 @@ class Tracking:
             stopped: If not, whether it was ended from outside.
             curve_of: A metric of which all values are wanted.
             parameters: What the run is to have as parameters unless it logged them itself.
+            metrics: Likewise.
 
         Returns:
             None when the step did not touch MLflow; no request is made if nobody did. Also when the server is lost,
             and then `problem` says so.
         """
         status = "FINISHED" if succeeded else "KILLED" if stopped else "FAILED"
-        found = self._ask(f"finish/{run_id}/{status}", {"metric": curve_of, "parameters": dict(parameters or {})})
+        found = self._ask(f"finish/{run_id}/{status}", {
+            "metric": curve_of, "parameters": dict(parameters or {}), "metrics": dict(metrics or {})})
         return None if found is None else LoggedRun(**found)
 
     def curve(self, run_id: str, metric: str) -> Sequence[float]:

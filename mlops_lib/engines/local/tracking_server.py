@@ -273,7 +273,7 @@ class Runs:
         return str(found.experiment_id)
 
     def finish(self, run_id: str, status: str, metric: str | None = None,
-               parameters: dict[str, str] | None = None) -> dict[str, Any] | None:
+               parameters: dict[str, str] | None = None, metrics: dict[str, float] | None = None) -> dict[str, Any] | None:
         """End a run, and those below it that were left running; None when there is no such run.
 
         Args:
@@ -281,6 +281,7 @@ class Runs:
             status: How it ended.
             metric: One of which all values are wanted.
             parameters: What the run gets as parameters unless it logged them itself.
+            metrics: Likewise.
         """
         with self._told_apart():
             run = self._find(run_id)
@@ -289,16 +290,18 @@ class Runs:
             self._store.update_run_info(run_id, _status(status), _now_ms(), None)
             for below in self._running_below(run_id, run.info.experiment_id):
                 self._store.update_run_info(below, _status(status), _now_ms(), None)
-            self._describe(run, parameters or {})
+            self._describe(run, parameters or {}, metrics or {})
             curve = self._curve(run_id, metric) if metric is not None and metric in run.data.metrics else []
         return {"run_id": run_id, "metrics": dict(run.data.metrics), "params": dict(run.data.params), "curve": curve}
 
-    def _describe(self, run: Any, parameters: dict[str, str]) -> None:
-        param = _mlflow("entities").Param
-        new = [param(name, text) for name, text in parameters.items() if name not in run.data.params]
+    def _describe(self, run: Any, parameters: dict[str, str], metrics: dict[str, float]) -> None:
+        entities = _mlflow("entities")
+        new = [entities.Param(name, text) for name, text in parameters.items() if name not in run.data.params]
+        measured = [entities.Metric(name, value, _now_ms(), 0) for name, value in metrics.items()
+                    if name not in run.data.metrics]
         # Only for those who look at the run in MLflow, which does not take every name and text: the engine's records do.
         with contextlib.suppress(self._failure):
-            self._store.log_batch(run.info.run_id, [], new, [])
+            self._store.log_batch(run.info.run_id, measured, new, [])
 
     def curve_of(self, run_id: str, metric: str) -> list[float] | None:
         """All values that a run has logged of a metric, in order; None when there is no such run."""

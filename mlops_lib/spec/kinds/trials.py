@@ -92,6 +92,11 @@ SWEEP_NODE = Record("a sweep job", {
                                               required=("command", "environment"), elsewhere=owner_of)),
 }, required=("objective", "limits", "trial"), elsewhere=owner_of)
 
+# What a project's settings say of a sweep: the pipeline that is assembled says the rest.
+SWEEP_SETTINGS = Record("a sweep", {
+    key: _sweep_keys[key] for key in ("sampling_algorithm", "search_space", "objective", "early_termination", "limits")
+}, required=("search_space", "objective", "limits"))
+
 # --- parallel --------------------------------------------------------------------------------------------------------
 
 TASK = Record("a task", {

@@ -147,10 +147,13 @@ def test_a_sweep_keeps_the_outputs_of_its_best_trial_and_shows_every_trial(sweep
         above = dict(database.execute("SELECT run_uuid, value FROM tags WHERE key = 'mlflow.parentRunId'"))
         names = dict(database.execute("SELECT run_uuid, name FROM runs"))
         logged = {names[uuid]: (key, value) for uuid, key, value in database.execute("SELECT run_uuid, key, value FROM params")}
+        measured = {names[uuid]: (key, value) for uuid, key, value in database.execute("SELECT run_uuid, key, value FROM metrics")}
         ended = dict(database.execute("SELECT name, status FROM runs"))
     assert {names[below]: names[over] for below, over in above.items()} == {
         "find": run.id, **{told.step: "find" for told in found}}
-    assert logged == {told.step: ("x", told.parameters["x"]) for told in found}
+    # The sweep's own run has what the best trial's has.
+    assert logged == {"find": ("x", winner.parameters["x"]), **{told.step: ("x", told.parameters["x"]) for told in found}}
+    assert measured["find"] == measured[winner.step] == ("loss", pytest.approx(min(losses.values())))
     assert set(ended.values()) == {"FINISHED"}
 
     # The same again is reused whole; of more trials only the new ones run.
