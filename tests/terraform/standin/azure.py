@@ -37,6 +37,7 @@ ROLES = (
     "Key Vault Reader",
     "Key Vault Secrets Officer",
     "Key Vault Secrets User",
+    "Locks Contributor",
     "Log Analytics Contributor",
     "Log Analytics Reader",
     "Managed Identity Contributor",

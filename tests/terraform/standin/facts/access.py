@@ -60,7 +60,7 @@ def _registry_plan(values: Values, prior: Values | None) -> Iterator[str]:
 def _registry_apply(values: Values, prior: Values | None, world: World) -> Iterator[str]:
     if values.get("public_network_access_enabled") is False and values["sku"] != "Premium":
         yield "`public_network_access_enabled` can only be disabled for a Premium Sku."
-    if values.get("network_rule_set") and values["sku"] != "Premium":
+    if known(values.get("network_rule_set")) and values["network_rule_set"] and values["sku"] != "Premium":
         yield "`network_rule_set_set` can only be specified for a Premium Sku."
 
 
