@@ -117,7 +117,6 @@ module "state" {
   grants              = var.grants
   lifecycle_rules     = { versions = { versions_delete_after_days = 180 } }
   location            = var.location
-  locks               = { no-delete = { notes = "Without its state Terraform knows nothing of what it has made." } }
   log_analytics_id    = module.log_analytics.id
   logged_operations   = ["Delete", "Read", "Write"]
   name                = local.state_account
@@ -154,4 +153,15 @@ resource "azurerm_role_assignment" "deployer" {
   condition            = each.value.condition
   condition_version    = each.value.condition == null ? null : "2.0"
   description          = each.key
+}
+
+module "lock" {
+  source = "../modules/lock"
+
+  locks = {
+    state = { name = "no-delete", notes = "Without its state Terraform knows nothing of what it has made.", scope = module.state.id }
+  }
+
+  # Below a lock nothing can be deleted: all that is there comes first, and goes when the lock has gone.
+  depends_on = [azurerm_role_assignment.deployer, module.state]
 }

@@ -69,15 +69,3 @@ resource "azurerm_role_assignment" "this" {
   role_definition_name = each.value.role
   description          = each.key
 }
-
-resource "azurerm_management_lock" "this" {
-  for_each = var.locks
-
-  name       = each.key
-  scope      = local.vault.id
-  lock_level = each.value.level
-  notes      = each.value.notes
-
-  # What is below a lock cannot be deleted either: it goes first when all goes.
-  depends_on = [azurerm_monitor_diagnostic_setting.this, azurerm_role_assignment.this]
-}

@@ -42,26 +42,6 @@ variable "location" {
   nullable    = false
 }
 
-variable "locks" {
-  description = "Locks on an own vault, by name: CanNotDelete or ReadOnly. They hold whoever may delete it otherwise; a grant below a lock cannot be taken back while it is there."
-  type = map(object({
-    level = optional(string, "CanNotDelete")
-    notes = optional(string, "What is in this vault cannot be made again.")
-  }))
-  default  = {}
-  nullable = false
-
-  validation {
-    condition     = alltrue([for lock in var.locks : contains(["CanNotDelete", "ReadOnly"], lock.level)])
-    error_message = "A lock's level is CanNotDelete or ReadOnly; not so in: ${join(", ", [for name, lock in var.locks : name if !contains(["CanNotDelete", "ReadOnly"], lock.level)])}."
-  }
-
-  validation {
-    condition     = length(var.locks) == 0 || var.mode == "own"
-    error_message = "A shared vault is locked by who owns it, not here: ${join(", ", keys(var.locks))}."
-  }
-}
-
 variable "log_analytics_id" {
   description = "Log Analytics workspace that takes the audit log and metrics of an own vault."
   type        = string

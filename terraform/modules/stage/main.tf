@@ -15,7 +15,8 @@ locals {
     vault     = "(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\\.KeyVault/vaults/[^/]+$"
   }
 
-  roles = ["Contributor", "Log Analytics Reader", "Monitoring Reader", "Reader"]
+  lock_kinds = ["data_accounts", "key_vault", "registry", "storage", "workspace"]
+  roles      = ["Contributor", "Log Analytics Reader", "Monitoring Reader", "Reader"]
 
   resource_group = merge(
     {
@@ -74,7 +75,19 @@ locals {
     "privatelink.queue.core.windows.net", "privatelink.table.core.windows.net", "privatelink.vaultcore.azure.net",
   ]
   # The workspace reaches its own storage, vault and registry by itself; the accounts for data it has to be told of.
-  reached   = { for name, endpoint in local.data_endpoints : name => merge(endpoint, { spark = false }) if local.private }
+  reached = { for name, endpoint in local.data_endpoints : name => merge(endpoint, { spark = false }) if local.private }
+  # What a lock can be on. Azure ML's own registry is Azure ML's.
+  lockable = merge(
+    { storage = module.storage.id, workspace = module.workspace.id },
+    { for key, account in var.data_accounts : "data_accounts/${key}" => module.data[key].id },
+    { for mode in local.own_registry : "registry" => module.registry.id },
+    { for mode in local.own_vault : "key_vault" => module.key_vault.id },
+  )
+  locks = merge([
+    for name, lock in var.locks : {
+      for key, id in local.lockable : "${name}/${key}" => { name = name, notes = lock.notes, scope = id } if contains(lock.on, split("/", key)[0])
+    }
+  ]...)
   networks  = { for mode in [var.networking.network] : mode => var.networking if local.private && mode == "own" }
   subnet_id = local.private ? merge({ shared = var.networking.subnet_id }, { for mode, network in module.network : mode => network.subnet_ids["endpoints"] })[var.networking.network] : null
   dns_zone_ids = merge(
@@ -183,7 +196,6 @@ module "storage" {
   grants                = module.roles.grants.storage
   lifecycle_rules       = var.storage.lifecycle_rules
   location              = var.location
-  locks                 = var.locks
   log_analytics_id      = module.log_analytics.id
   logged_operations     = var.storage.logged_operations
   name                  = local.names.storage_account
@@ -207,7 +219,6 @@ module "data" {
   hierarchical_namespace = each.value.hierarchical_namespace
   lifecycle_rules        = each.value.lifecycle_rules
   location               = var.location
-  locks                  = var.locks
   log_analytics_id       = module.log_analytics.id
   logged_operations      = each.value.logged_operations
   name                   = module.names.data_accounts[each.key]
@@ -227,7 +238,6 @@ module "key_vault" {
   allowed_ips           = local.private ? [] : var.networking.allowed_ips
   grants                = module.roles.grants.key_vault
   location              = var.location
-  locks                 = { for name, lock in var.locks : name => lock if var.key_vault.mode == "own" }
   log_analytics_id      = module.log_analytics.id
   mode                  = var.key_vault.mode
   name                  = local.names.key_vault
@@ -287,7 +297,6 @@ module "workspace" {
   image_build_compute     = var.image_build_compute
   key_vault_id            = module.key_vault.id
   location                = var.location
-  locks                   = var.workspace_locks
   log_analytics_id        = module.log_analytics.id
   managed_network = {
     fqdns             = var.networking.outbound_rules.fqdns
@@ -361,4 +370,16 @@ module "alerts" {
   resource_group_name = local.resource_group.name
   tags                = local.tags
   workspace_id        = module.workspace.id
+}
+
+module "lock" {
+  source = "../lock"
+
+  locks = local.locks
+
+  # Below a lock nothing can be deleted: all that is there comes first, and goes when the lock has gone.
+  depends_on = [
+    module.compute, module.data, module.datastore, module.key_vault, module.private_endpoint, module.registry,
+    module.storage, module.workspace,
+  ]
 }

@@ -39,7 +39,7 @@ output "aml" {
   }
 
   # Who reads it may start at once.
-  depends_on = [azurerm_role_assignment.this, module.alerts, module.compute, module.datastore, module.private_endpoint]
+  depends_on = [azurerm_role_assignment.this, module.alerts, module.lock, module.private_endpoint]
 }
 
 output "network_id" {

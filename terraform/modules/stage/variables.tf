@@ -274,13 +274,23 @@ variable "location" {
 }
 
 variable "locks" {
-  description = "Locks on the storage accounts and an own vault, by name: what is in them cannot be made again. See workspace_locks for the workspace."
+  description = "Locks against deletion by name, on what they are (storage, data_accounts, key_vault, registry, workspace), and why. One on the workspace holds for what is in it as well: no compute, endpoint or deployment can be deleted while it is there."
   type = map(object({
-    level = optional(string, "CanNotDelete")
     notes = optional(string, "What is in here cannot be made again.")
+    on    = optional(set(string), ["data_accounts", "key_vault", "storage"])
   }))
   default  = {}
   nullable = false
+
+  validation {
+    condition     = alltrue([for lock in var.locks : length(setsubtract(lock.on, local.lock_kinds)) == 0])
+    error_message = "A lock is on ${join(", ", local.lock_kinds)}; unknown: ${join(", ", flatten([for name, lock in var.locks : [for kind in setsubtract(lock.on, local.lock_kinds) : "${kind} (${name})"]]))}."
+  }
+
+  validation {
+    condition     = var.registry.mode == "own" || !anytrue([for lock in var.locks : contains(lock.on, "registry")])
+    error_message = "The stage has no registry of its own to lock: ${join(", ", [for name, lock in var.locks : name if contains(lock.on, "registry")])}."
+  }
 }
 
 variable "log_analytics" {
@@ -531,14 +541,4 @@ variable "tenant_id" {
     condition     = can(regex(local.patterns.guid, var.tenant_id))
     error_message = "tenant_id is a GUID, not \"${var.tenant_id}\"."
   }
-}
-
-variable "workspace_locks" {
-  description = "Locks on the workspace, by name. They hold for what is in it as well: no compute, endpoint or deployment can be deleted while one is there."
-  type = map(object({
-    level = optional(string, "CanNotDelete")
-    notes = optional(string, "Models, jobs and endpoints go with the workspace.")
-  }))
-  default  = {}
-  nullable = false
 }

@@ -104,21 +104,6 @@ variable "location" {
   nullable    = false
 }
 
-variable "locks" {
-  description = "Locks on the account, by name: CanNotDelete or ReadOnly. They hold whoever may delete it otherwise; a grant below a lock cannot be taken back while it is there."
-  type = map(object({
-    level = optional(string, "CanNotDelete")
-    notes = optional(string, "What is in this account cannot be made again.")
-  }))
-  default  = {}
-  nullable = false
-
-  validation {
-    condition     = alltrue([for lock in var.locks : contains(["CanNotDelete", "ReadOnly"], lock.level)])
-    error_message = "A lock's level is CanNotDelete or ReadOnly; not so in: ${join(", ", [for name, lock in var.locks : name if !contains(["CanNotDelete", "ReadOnly"], lock.level)])}."
-  }
-}
-
 variable "log_analytics_id" {
   description = "Log Analytics workspace that takes the logs and metrics."
   type        = string

@@ -114,21 +114,6 @@ variable "location" {
   nullable    = false
 }
 
-variable "locks" {
-  description = "Locks on the workspace, by name: CanNotDelete or ReadOnly. They hold for what is in it too: no compute, endpoint or deployment can be deleted while one is there."
-  type = map(object({
-    level = optional(string, "CanNotDelete")
-    notes = optional(string, "Models, jobs and endpoints go with the workspace.")
-  }))
-  default  = {}
-  nullable = false
-
-  validation {
-    condition     = alltrue([for lock in var.locks : contains(["CanNotDelete", "ReadOnly"], lock.level)])
-    error_message = "A lock's level is CanNotDelete or ReadOnly; not so in: ${join(", ", [for name, lock in var.locks : name if !contains(["CanNotDelete", "ReadOnly"], lock.level)])}."
-  }
-}
-
 variable "log_analytics_id" {
   description = "Log Analytics workspace that takes the logs and metrics."
   type        = string
