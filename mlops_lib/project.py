@@ -254,9 +254,13 @@ class Project:
             catalogue.check_file(file)
         findings = list(catalogue.findings())
         if stage is not None:
-            from .infra import missing
+            from .infra import Used, missing
 
-            findings += missing(catalogue.used(), stage)
+            used = list(catalogue.used())
+            default = self.settings.compute
+            if known_only and default.startswith("azureml:") and (self.root / settings.FILE).is_file():
+                used.append(Used("compute", default.removeprefix("azureml:"), Place(self.settings.file)))
+            findings += missing(used, stage)
         if known_only and not any(finding.severity is Severity.ERROR for finding in findings):
             findings += self._assembly_findings(files, catalogue)
         return in_order(findings)

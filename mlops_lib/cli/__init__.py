@@ -60,7 +60,7 @@ class _Commands(click.Group):
 def cli(context: click.Context, folder: str | None) -> None:
     """Azure ML pipelines: compile them, run them on this machine, see what they did.
 
-    Exit codes: 0 done, 1 a job failed, 2 wrong input, 130 canceled.
+    Exit codes: 0 done, 1 a job failed, 2 wrong input, 4 a stage cannot be reached or lacks something, 130 canceled.
     """
     context.obj = folder
 
@@ -700,3 +700,4 @@ cli.add_command(_asset_group("model", "models"))
 
 from . import compile as _compile  # noqa: E402, F401  registers its commands, which need what stands above
 from . import schedule as _schedule  # noqa: E402, F401
+from . import stage as _stage  # noqa: E402, F401

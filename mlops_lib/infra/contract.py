@@ -9,13 +9,22 @@ from typing import Any, NamedTuple
 from ..errors import Finding, Place, StageError, did_you_mean, listing
 
 SCHEMA_VERSION = 1
-_TEXTS = ("stage", "subscription_id", "tenant_id", "resource_group")
-_TEXT_TABLES: Mapping[str, tuple[str, ...]] = {
-    "workspace": ("id", "name", "location"), "storage": ("id", "name"), "vault": ("id", "uri"),
-    "networking": ("mode",), "endpoints": ("online", "batch"),
+# What the output has at least: texts, objects with at least these texts, and maps of objects.
+TEXTS = ("stage", "subscription_id", "tenant_id", "location", "resource_group")
+OBJECTS: Mapping[str, tuple[str, ...]] = {
+    "app_insights": ("id",), "endpoints": ("batch", "online"), "networking": ("isolation_mode", "mode"),
+    "storage": ("id", "name"), "vault": ("id", "name", "uri"), "workspace": ("discovery_url", "id", "location", "name"),
 }
-_COMPUTE_KINDS = ("cluster", "instance")
-_DATASTORE_TYPES = ("adls_gen2", "blob", "file_share")
+MAPS = ("computes", "datastores", "identities")
+OPTIONAL: Mapping[str, tuple[str, ...]] = {"registry": ("id", "login_server", "name")}  # an object, or null
+# What an entry of a map has at least, and where one of a few words is meant, which.
+_ENTRIES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "computes": {"kind": ("cluster", "instance")}, "datastores": {"type": ("adls_gen2", "blob", "file_share")},
+    "identities": {"client_id": (), "id": ()},
+}
+# Azure ML makes these in every workspace; Terraform neither makes nor tells them.
+_EVERYWHERE = ("workspaceartifactstore", "workspaceblobstore", "workspacefilestore", "workspaceworkingdirectory")
+_WORKERS = ("jobs", "workspace")  # the identities that every stage has
 # What no output may hold, whoever may read it.
 _SECRETS = ("account_key", "accountkey=", "client_secret", "connection_string", "connectionstring", "password",
             "sharedaccesskey", "sas_token", "sig=")
@@ -29,15 +38,28 @@ class Compute:
     vm_size: str | None = None
     min_nodes: int | None = None
     max_nodes: int | None = None
+    low_priority: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Datastore:
-    """A datastore of a stage: ``blob``, ``adls_gen2`` or ``file_share``."""
+    """A datastore of a stage: ``blob``, ``adls_gen2`` or ``file_share``; what jobs may do there: ``read`` or ``write``."""
 
     type: str
     account: str | None = None
     container: str | None = None
+    subscription_id: str | None = None
+    resource_group: str | None = None
+    access: str = "read"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Identity:
+    """A user-assigned identity: code signs in as *client_id*, roles are granted to *principal_id*."""
+
+    id: str
+    client_id: str
+    principal_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,21 +67,32 @@ class Stage:
     """What Terraform made of a stage.
 
     Attributes:
-        name: ``dev``, ``qa`` or ``prod``.
-        workspace: The workspace's id, name and location.
+        name: ``dev``, ``qa`` or ``prod``, or one of these with more after a hyphen.
+        workspace: The workspace's id, name, location and discovery address.
+        identities: What the ``workspace`` is, and what ``jobs`` sign in as.
         endpoints: The names that the stage's online and batch endpoints are to have.
-        registry: The container registry's id and login server; None when the stage has none.
+        storage: The id and name of the workspace's storage account.
+        vault: The id, name and address of its vault.
+        app_insights: The resource id of its Application Insights.
+        networking: ``mode`` (``public`` or ``private``) and ``isolation_mode`` (Azure ML's word for its managed network).
+        registry: The container registry's id, name and login server; None when the stage has none of its own or shared.
         outputs: All that Terraform said: keys are only ever added.
     """
 
     name: str
     subscription_id: str
     tenant_id: str
+    location: str
     resource_group: str
     workspace: Mapping[str, str]
+    identities: Mapping[str, Identity]
     computes: Mapping[str, Compute]
     datastores: Mapping[str, Datastore]
     endpoints: Mapping[str, str]
+    storage: Mapping[str, str]
+    vault: Mapping[str, str]
+    app_insights: str
+    networking: Mapping[str, Any]
     registry: Mapping[str, str] | None = None
     outputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -89,35 +122,47 @@ def read(document: Any, source: str) -> Stage:
     if wrong:
         raise StageError(f"{source} is no stage's outputs: {listing(wrong)}", why="these fields are missing or wrong",
                          fix="apply the stage again, and publish its outputs")
-    computes = {name: Compute(kind=told["kind"], vm_size=told.get("vm_size"), min_nodes=told.get("min_nodes"),
-                              max_nodes=told.get("max_nodes")) for name, told in document["computes"].items()}
-    datastores = {name: Datastore(type=told["type"], account=told.get("account"), container=told.get("container"))
-                  for name, told in document["datastores"].items()}
     return Stage(
         name=document["stage"], subscription_id=document["subscription_id"], tenant_id=document["tenant_id"],
-        resource_group=document["resource_group"], workspace=document["workspace"], computes=computes, datastores=datastores,
-        endpoints=document["endpoints"], registry=document.get("registry"), outputs=document,
+        location=document["location"], resource_group=document["resource_group"], workspace=document["workspace"],
+        identities={name: Identity(id=told["id"], client_id=told["client_id"], principal_id=told.get("principal_id"))
+                    for name, told in document["identities"].items()},
+        computes={name: Compute(kind=told["kind"], vm_size=told.get("vm_size"), min_nodes=told.get("min_nodes"),
+                                max_nodes=told.get("max_nodes"), low_priority=told.get("low_priority", False))
+                  for name, told in document["computes"].items()},
+        datastores={name: Datastore(type=told["type"], account=told.get("account"), container=told.get("container"),
+                                    subscription_id=told.get("subscription_id"), resource_group=told.get("resource_group"),
+                                    access=told.get("access", "read"))
+                    for name, told in document["datastores"].items()},
+        endpoints=document["endpoints"], storage=document["storage"], vault=document["vault"],
+        app_insights=document["app_insights"]["id"], networking=document["networking"], registry=document.get("registry"),
+        outputs=document,
     )
 
 
 def _wrong(document: Mapping[str, Any]) -> Iterable[str]:
-    yield from (key for key in _TEXTS if not isinstance(document.get(key), str))
-    for key, fields in _TEXT_TABLES.items():
+    yield from (key for key in TEXTS if not isinstance(document.get(key), str))
+    for key, fields in {**OBJECTS, **OPTIONAL}.items():
         value = document.get(key)
+        if value is None and key in OPTIONAL:
+            continue
         if not isinstance(value, dict):
             yield key
         else:
             yield from (f"{key}.{name}" for name in fields if not isinstance(value.get(name), str))
-    registry = document.get("registry")
-    if registry is not None and not (isinstance(registry, dict) and isinstance(registry.get("id"), str)):
-        yield "registry"
-    for key, word, allowed in (("computes", "kind", _COMPUTE_KINDS), ("datastores", "type", _DATASTORE_TYPES)):
+    for key in MAPS:
         value = document.get(key)
         if not isinstance(value, dict):
             yield key
             continue
-        yield from (f"{key}.{name}.{word}" for name, told in value.items()
-                    if not isinstance(told, dict) or told.get(word) not in allowed)
+        for name, told in value.items():
+            if not isinstance(told, dict):
+                yield f"{key}.{name}"
+                continue
+            yield from (f"{key}.{name}.{word}" for word, allowed in _ENTRIES[key].items()
+                        if not isinstance(told.get(word), str) or (allowed and told[word] not in allowed))
+        if key == "identities":
+            yield from (f"identities.{name}" for name in _WORKERS if name not in value)
     yield from (f"{path} (a secret)" for path in _secrets(document, ""))
 
 
@@ -151,7 +196,7 @@ def missing(used: Iterable[Used], stage: Stage) -> list[Finding]:
     found = []
     for kind, name, place in used:
         names = sorted(known[kind])
-        if name not in names:
+        if name not in names and not (kind == "datastore" and name in _EVERYWHERE):
             found.append(Finding(
                 code="not-in-stage", what=f"stage {stage.name!r} has no {kind} {name!r}", place=place,
                 why=f"Terraform made {listing(names)}" if names else f"Terraform made no {kind}",

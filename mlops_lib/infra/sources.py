@@ -5,14 +5,57 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import StageError
 from .contract import Stage, read
 
 _SECONDS = 60
+_BEFORE, _AFTER = "MLOPS_", "_OUTPUTS"
+
+
+class Source(NamedTuple):
+    """The first place that may tell a stage's outputs: how messages name it, and how it is read."""
+
+    told: str
+    read: Callable[[], Any]
+
+
+def known(root: Path, *, published: Mapping[str, str], environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The stages that anything says there are: the settings, ``terraform/stages``, the environment; sorted by name."""
+    environ = os.environ if environ is None else environ
+    folder = root / "terraform" / "stages"
+    roots = [path.name for path in folder.iterdir() if any(path.glob("*.tf"))] if folder.is_dir() else []
+    variables = [name.removeprefix(_BEFORE).removesuffix(_AFTER) for name in environ
+                 if name.startswith(_BEFORE) and name.endswith(_AFTER) and len(name) > len(_BEFORE + _AFTER)]
+    return tuple(sorted({*published, *roots, *(name.lower().replace("_", "-") for name in variables)}))
+
+
+def find(name: str, root: Path, *, outputs: str | None = None, published: str | None = None,
+         environ: Mapping[str, str] | None = None) -> Source:
+    """The first source of a stage's outputs that is there; the arguments are :func:`load`'s.
+
+    Raises:
+        StageError: none is.
+    """
+    variable = f"{_BEFORE}{name.upper().replace('-', '_')}{_AFTER}"
+    given = (os.environ if environ is None else environ).get(variable)
+    folder = root / "terraform" / "stages" / name
+    if outputs is not None:
+        return Source(outputs, partial(_file, Path(outputs)))
+    if given:
+        held = given.lstrip().startswith("{")
+        return Source(variable, partial(_json, given, variable) if held else partial(_file, Path(given)))
+    if published is not None:
+        return Source(published, partial(_file, root / published))
+    if folder.is_dir():
+        return Source(f"terraform output in {os.path.relpath(folder)}", partial(_terraform, folder))
+    raise StageError(f"nothing says what stage {name!r} has",
+                     why=f"neither --outputs, {variable}, the settings nor terraform/stages/{name}",
+                     fix=f"terraform output -json aml > {name}.json, then --outputs {name}.json")
 
 
 def load(name: str, root: Path, *, outputs: str | None = None, published: str | None = None,
@@ -29,25 +72,10 @@ def load(name: str, root: Path, *, outputs: str | None = None, published: str | 
     Raises:
         StageError: no source is there, or what it holds is not a stage's outputs.
     """
-    variable = f"MLOPS_{name.upper().replace('-', '_')}_OUTPUTS"
-    given = (os.environ if environ is None else environ).get(variable)
-    folder = root / "terraform" / "stages" / name
-    if outputs is not None:
-        document, source = _file(Path(outputs)), outputs
-    elif given:
-        source = variable
-        document = _json(given, source) if given.lstrip().startswith("{") else _file(Path(given))
-    elif published is not None:
-        document, source = _file(root / published), published
-    elif folder.is_dir():
-        document, source = _terraform(folder), f"terraform output in {os.path.relpath(folder)}"
-    else:
-        raise StageError(f"nothing says what stage {name!r} has",
-                         why=f"neither --outputs, {variable}, the settings nor terraform/stages/{name}",
-                         fix=f"terraform output -json aml > {name}.json, then --outputs {name}.json")
-    stage = read(document, source)
+    source = find(name, root, outputs=outputs, published=published, environ=environ)
+    stage = read(source.read(), source.told)
     if stage.name != name:
-        raise StageError(f"{source} has the outputs of stage {stage.name!r}, not {name!r}", fix="name the other file")
+        raise StageError(f"{source.told} has the outputs of stage {stage.name!r}, not {name!r}", fix="name the other file")
     return stage
 
 

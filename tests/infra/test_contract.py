@@ -7,7 +7,7 @@ import pytest
 
 from mlops_lib.errors import Place, StageError
 from mlops_lib.infra import Used, missing, read
-from mlops_lib.infra.sources import load
+from mlops_lib.infra.sources import known, load
 
 OUTPUTS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "broken" / "not-in-stage" / "dev.json").read_text())
 HERE = Place("p.yml", 3, 4)
@@ -36,6 +36,8 @@ def test_outputs_are_read_with_and_without_what_terraform_puts_around_them(aroun
     stage = read(around(OUTPUTS), "dev.json")
     assert (stage.name, stage.computes["cpu"].max_nodes, stage.datastores["raw"].type) == ("dev", 4, "blob")
     assert (stage.registry, stage.workspace["name"]) == (None, "mlw-flights-dev")
+    assert stage.identities["jobs"].client_id == "00000000-0000-0000-0000-0000000000a1"
+    assert (stage.networking["mode"], stage.app_insights.rsplit("/", 1)[1]) == ("public", "appi-flights-dev")
 
 
 def test_keys_that_were_added_later_are_no_mistake() -> None:
@@ -52,6 +54,12 @@ def test_keys_that_were_added_later_are_no_mistake() -> None:
         (changed("robot", "computes", "cpu", "kind"), "computes.cpu.kind"),
         (changed("tape", "datastores", "raw", "type"), "datastores.raw.type"),
         (changed("acr", "registry"), "registry"),
+        (changed({"id": "x", "name": "cr"}, "registry"), "registry.login_server"),
+        (without("identities", "jobs"), "identities.jobs"),
+        (without("identities", "workspace", "client_id"), "identities.workspace.client_id"),
+        (changed("someone", "identities", "ci"), "identities.ci"),
+        (without("app_insights"), "app_insights"),
+        (without("networking", "isolation_mode"), "networking.isolation_mode"),
         (changed("x", "storage", "primary_connection_string"), "storage.primary_connection_string (a secret)"),
         (changed("https://x/?sv=1&sig=abc", "storage", "url"), "storage.url (a secret)"),
         (changed(2, "schema_version"), "schema_version 2"),
@@ -81,6 +89,11 @@ def test_names_that_a_stage_lacks_are_told_where_they_stand() -> None:
     first, second = missing(used, stage)
     assert (first.code, first.place, first.fix) == ("not-in-stage", HERE, "did you mean 'cpu'?")
     assert (second.what, second.why) == ("stage 'dev' has no datastore 'lake'", "Terraform made raw")
+
+
+def test_the_datastores_that_azure_ml_makes_itself_are_in_every_stage() -> None:
+    used = [Used("datastore", "workspaceblobstore", HERE), Used("compute", "workspaceblobstore", HERE)]
+    assert [finding.what for finding in missing(used, read(OUTPUTS, "dev.json"))] == ["stage 'dev' has no compute 'workspaceblobstore'"]
 
 
 # --- where outputs come from -------------------------------------------------------------------------------------------
@@ -118,6 +131,15 @@ def test_the_outputs_of_another_stage_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "qa.json", stage="qa")
     with pytest.raises(StageError, match="the outputs of stage 'qa', not 'dev'"):
         load("dev", tmp_path, outputs=path)
+
+
+def test_stages_are_known_from_settings_folders_and_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "terraform" / "stages" / "qa").mkdir(parents=True)
+    (tmp_path / "terraform" / "stages" / "qa" / "main.tf").touch()
+    (tmp_path / "terraform" / "stages" / "notes").mkdir()
+    environ = {"MLOPS_PROD_EU_OUTPUTS": "x.json", "MLOPS_OUTPUTS": "x", "MLOPS__OUTPUTS": "x", "MLOPS_HOME": "/x"}
+    assert known(tmp_path, published={"dev": "dev.json"}, environ=environ) == ("dev", "prod-eu", "qa")
+    assert known(tmp_path / "elsewhere", published={}, environ={}) == ()
 
 
 def test_without_any_source_it_is_told_where_one_could_be(tmp_path: Path) -> None:

@@ -1,0 +1,147 @@
+"""``mlops stage``: what Terraform made of the stages, and what the project's files name and a stage lacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import MlopsError, Severity, StageError
+from . import _columns, _print_json, _project, cli, json_option, show_finding
+from .compile import _plain
+
+if TYPE_CHECKING:
+    from ..infra import Compute, Datastore, Stage
+    from ..project import Project
+
+
+@cli.group()
+def stage() -> None:
+    """What Terraform made: dev, qa, prod.
+
+    Outputs are read from the first of: --outputs FILE; MLOPS_<STAGE>_OUTPUTS, a path or the JSON itself; the file that
+    mlops.yml names for the stage; terraform output in terraform/stages/<stage>.
+    """
+
+
+def _known(project: Project) -> tuple[str, ...]:
+    from ..infra.sources import known
+
+    return known(project.root, published=project.settings.stages)
+
+
+def _complete_stage(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    try:
+        return [name for name in _known(_project(context.find_root())) if name.startswith(incomplete)]
+    except MlopsError:
+        return []
+
+
+stage_argument = click.argument("stage", shell_complete=_complete_stage)
+outputs_option = click.option("--outputs", metavar="FILE", help="Read the stage's outputs from this file.")
+
+
+@stage.command("list")
+@json_option
+@click.pass_context
+def list_stages(context: click.Context, as_json: bool) -> None:
+    """The stages that settings, Terraform's folders or the environment name, and whether their outputs can be read."""
+    project = _project(context)
+    rows = [_listed(name, project) for name in _known(project)]
+    if as_json:
+        _print_json(rows)
+        return
+    if not rows:
+        click.echo("no stage is known: see docs/stages.md", err=True)
+        return
+    _columns([("STAGE", "WORKSPACE", "FROM", "WHY NOT")] + [
+        (row["stage"], row["workspace"] or "–", row["source"], row["why"] or "") for row in rows])
+
+
+def _listed(name: str, project: Project) -> dict[str, Any]:
+    from ..infra.sources import find
+
+    source = find(name, project.root, published=project.settings.stages.get(name)).told
+    try:
+        found = project.stage(name)
+    except StageError as error:
+        return {"stage": name, "source": source, "workspace": None, "why": error.what}
+    return {"stage": name, "source": source, "workspace": found.workspace["name"], "why": None}
+
+
+@stage.command("show")
+@stage_argument
+@outputs_option
+@json_option
+@click.pass_context
+def show_stage(context: click.Context, stage: str, outputs: str | None, as_json: bool) -> None:
+    """What Terraform made of STAGE: names and ids, nothing secret."""
+    found = _project(context).stage(stage, outputs=outputs)
+    if as_json:
+        _print_json(found.outputs)
+        return
+    _columns(list(_facts(found)))
+    if found.computes:
+        click.echo()
+        _columns([("COMPUTE", "KIND", "SIZE", "NODES")] + [
+            (name, compute.kind, compute.vm_size or "–", _nodes(compute)) for name, compute in sorted(found.computes.items())])
+    if found.datastores:
+        click.echo()
+        _columns([("DATASTORE", "TYPE", "JOBS MAY", "WHERE")] + [
+            (name, datastore.type, datastore.access, _where(datastore))
+            for name, datastore in sorted(found.datastores.items())])
+
+
+def _facts(found: Stage) -> list[tuple[str, str]]:
+    network = found.networking
+    return [
+        ("stage", found.name), ("workspace", found.workspace["name"]), ("location", found.location),
+        ("resource group", found.resource_group), ("subscription", found.subscription_id),
+        ("network", f"{network['mode']}, outbound {network['isolation_mode']}"),
+        ("storage", found.storage["name"]), ("key vault", found.vault["name"]),
+        ("registry", found.registry["name"] if found.registry else "none: Azure ML makes one when it first builds an image"),
+        ("online endpoint", found.endpoints["online"]), ("batch endpoint", found.endpoints["batch"]),
+        *((f"identity of {who}", identity.client_id) for who, identity in sorted(found.identities.items())),
+    ]
+
+
+def _nodes(compute: Compute) -> str:
+    if compute.kind != "cluster":
+        return ""
+    return f"{compute.min_nodes} to {compute.max_nodes}{', low priority' if compute.low_priority else ''}"
+
+
+def _where(datastore: Datastore) -> str:
+    return "/".join(part for part in (datastore.account, datastore.container) if part)
+
+
+@stage.command("check")
+@stage_argument
+@outputs_option
+@json_option
+@click.pass_context
+def check_stage(context: click.Context, stage: str, outputs: str | None, as_json: bool) -> None:
+    """See that STAGE has every compute, datastore and endpoint that the project's files name.
+
+    The Terraform files of the stage are looked at too: whether they still declare what this library reads. Exits with 4
+    when something lacks, with 2 when files have other mistakes, which may hide names.
+    """
+    project = _project(context)
+    folder = project.root / "terraform" / "stages" / stage
+    if folder.is_dir():
+        from ..infra.declared import check
+
+        check(folder)
+    found = project.stage(stage, outputs=outputs)
+    errors = [finding for finding in project.validate(stage=found) if finding.severity is Severity.ERROR]
+    lacking = [finding for finding in errors if finding.code == "not-in-stage"]
+    if as_json:
+        _print_json({"stage": stage, "workspace": found.workspace["name"], "lacks": [_plain(finding) for finding in lacking],
+                     "mistakes": [_plain(finding) for finding in errors if finding not in lacking]})
+    else:
+        for finding in errors:
+            show_finding(finding, err=False)
+        if not errors:
+            click.echo(f"{found.workspace['name']} has all that the project's files name", err=True)
+    if errors:
+        context.exit(4 if lacking else 2)
