@@ -460,12 +460,27 @@ def peak_of_all(command: Sequence[str], folder: Path) -> float:
     return most / 2**20
 
 
+def planning(name: str, runs: int, folder: Path) -> None:
+    """Plan each stage as the tests do: against the stand-in for azurerm, with nothing applied yet."""
+    sys.path.insert(0, str(ROOT / "tests" / "terraform"))
+    from roots import STAGES, bench
+
+    with bench() as prepared:
+        for stage in STAGES:
+            root = prepared.stage(stage)
+            command = ["terraform", "plan", "-no-color", "-out=tfplan"]
+            within(name, f"terraform plan of {stage}",
+                   lambda root=root, command=command: timed(command, root.folder, root.environment()),  # type: ignore[misc]
+                   3, runs)
+
+
 BENCHMARKS: Mapping[str, Callable[[str, int, Path], None]] = {
     "help": start, "validate": validate, "components": components, "linear": linear, "sdk": sdk, "large-file": large,
     "mutations": mutations, "chain": chain, "sweep": sweep, "cached": cached, "memory": memory,
     "flights-1": lambda name, runs, folder: flights(name, runs, folder, "0", 1.05),
     "flights-2": lambda name, runs, folder: flights(name, runs, folder, "0,1", 1.0),
     "parallel": parallel, "scoring": scoring,
+    "terraform": planning,
 }
 
 

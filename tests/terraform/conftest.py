@@ -6,8 +6,8 @@ Without terraform on the path every test here fails: what it would have shown is
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,10 +15,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from roots import Bench, Made, make
 from standin.cloud import Cloud
-from standin.runner import Root, Servers, copy, mirror
-
-TREE = Path(__file__).resolve().parents[2] / "terraform"
+from standin.runner import Root, Servers, mirror
 
 
 @pytest.fixture(scope="session")
@@ -35,31 +34,12 @@ def servers() -> Iterator[Servers]:
     running.close()
 
 
-@dataclass
-class Bench:
-    """Where a test's root modules are made ready, and what has to be stopped after it."""
-
-    folder: Path
-    config: Path
-    servers: Servers
-    started: list[str] = field(default_factory=list)
-
-    def open(self, folder: Path, cloud: Cloud | None, variables: Mapping[str, Any]) -> Root:
-        """The root in *folder*, initialised. Its cloud is its own unless another root's is given."""
-        cloud = cloud or Cloud(self.folder / f"cloud{len(self.started)}.json")
-        self.started.append(self.servers.start(cloud.file))
-        made = Root(folder=folder, cloud=cloud, config=self.config, reattach=self.started[-1])
-        made.write_variables(variables)
-        made.init()
-        return made
-
-
 @pytest.fixture
 def bench(tmp_path: Path, cli_config: Path, servers: Servers) -> Iterator[Bench]:
-    made = Bench(folder=tmp_path, config=cli_config, servers=servers)
-    yield made
-    for reattach in made.started:
-        servers.stop(reattach)
+    """Where this test's roots are made ready: ``bench.stage("dev")``, ``bench.variant(registry={"mode": "none"})``, …"""
+    prepared = Bench(folder=tmp_path, config=cli_config, servers=servers)
+    yield prepared
+    prepared.close()
 
 
 class Roots(Protocol):
@@ -70,7 +50,7 @@ class Roots(Protocol):
 def root(bench: Bench) -> Roots:
     """A root module of these files, or of one main.tf, initialised."""
 
-    def make(files: Mapping[str, str] | str, *, cloud: Cloud | None = None, **variables: Any) -> Root:
+    def prepare(files: Mapping[str, str] | str, *, cloud: Cloud | None = None, **variables: Any) -> Root:
         folder = bench.folder / f"root{len(bench.started)}"
         for name, text in ({"main.tf": files} if isinstance(files, str) else files).items():
             path = folder / name
@@ -78,35 +58,23 @@ def root(bench: Bench) -> Roots:
             path.write_text(text)
         return bench.open(folder, cloud, variables)
 
-    return make
-
-
-class Stages(Protocol):
-    def __call__(self, name: str, *, cloud: Cloud | None = None, **variables: Any) -> Root: ...
+    return prepare
 
 
 @pytest.fixture
-def stage(bench: Bench) -> Stages:
-    """``stage("dev", **variables)`` or ``stage("bootstrap")``: a copy of our tree with that root initialised, state and all local."""
-
-    def make(name: str, *, cloud: Cloud | None = None, **variables: Any) -> Root:
-        place = name if name == "bootstrap" else f"stages/{name}"
-        folder = copy(TREE, bench.folder / f"tree{len(bench.started)}", place)
-        return bench.open(folder, cloud, variables)
-
-    return make
+def stage(bench: Bench) -> Callable[..., Root]:
+    """``stage("dev", **variables)``: a copy of that root of ours, initialised, told what it must be told and *variables*."""
+    return bench.stage
 
 
-class Modules(Protocol):
-    def __call__(self, name: str) -> Root: ...
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, cli_config: Path, servers: Servers) -> Iterator[Callable[[str], Made]]:
+    """``made("prod")``: that root of ours, applied once for all tests of this worker. They look and do not touch."""
+    prepared = Bench(folder=tmp_path_factory.mktemp("made"), config=cli_config, servers=servers)
 
+    @cache
+    def get(name: str) -> Made:
+        return make(prepared, name)
 
-@pytest.fixture
-def module(bench: Bench) -> Modules:
-    """A module of ours on its own, initialised: for ``test()``, which runs its .tftest.hcl files."""
-
-    def make(name: str) -> Root:
-        folder = copy(TREE, bench.folder / f"tree{len(bench.started)}", f"modules/{name}")
-        return bench.open(folder, None, {})
-
-    return make
+    yield get
+    prepared.close()

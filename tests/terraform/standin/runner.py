@@ -138,6 +138,7 @@ class Root:
         ours = {
             "ARM_SUBSCRIPTION_ID": self.subscription,
             "CHECKPOINT_DISABLE": "1",
+            "GOGC": "400",  # memory for time: most of a run here is the garbage collection of schemas
             "TF_CLI_CONFIG_FILE": str(self.config),
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
