@@ -85,9 +85,9 @@ class Bench:
         (folder / "main.tf.json").write_text(json.dumps({**_CALLER, "module": {"stage": called}}, indent=1))
         return self.open(folder, cloud)
 
-    def module(self, name: str) -> Root:
-        """A module on its own, for its .tftest.hcl files."""
-        return self.open(copy(TREE, self._new("tree"), f"modules/{name}"))
+    def module(self, where: str) -> Root:
+        """A module on its own (``modules/compute``, ``bootstrap``), for its .tftest.hcl files."""
+        return self.open(copy(TREE, self._new("tree"), where))
 
     def twin(self, root: Root) -> Root:
         """A copy of *root*, its state and its cloud, to do to it what the original is to be spared."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +17,7 @@ from standin import azure
 from standin.cloud import Cloud
 from standin.runner import Root, Servers, TerraformError, changes
 
+STANDIN = Path(__file__).resolve().parent / "standin"
 OTHER = "00000000-0000-0000-0000-000000000002"
 CONTAINER = (
     f"/subscriptions/{OTHER}/resourceGroups/data/providers/Microsoft.Storage/storageAccounts/prod/blobServices/default/containers/raw"
@@ -655,6 +659,34 @@ def test_terraform_installs_and_starts_the_stand_in_like_any_provider(tmp_path: 
     assert 'version     = "5.10.0"' in (tmp_path / ".terraform.lock.hcl").read_text()
     made.apply()
     assert [item.id for item in made.cloud.items()] == [f"/subscriptions/{azure.SUBSCRIPTION}/resourceGroups/rg"]
+
+
+def test_by_hand_a_root_is_run_in_a_copy_that_keeps_its_state_and_forgets_removed_files(tmp_path: Path) -> None:
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    (sources / "main.tf").write_text(GROUP)
+    (sources / "more.tf").write_text('output "more" {\n  value = azurerm_resource_group.this.id\n}\n')
+
+    def standin(*arguments: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, str(STANDIN), *arguments]
+        return subprocess.run(program, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=False)
+
+    applied = standin("run", str(sources), "apply", "-auto-approve", "-no-color")
+    assert applied.returncode == 0, applied.stderr
+    assert "1 added" in applied.stdout
+    (sources / "more.tf").unlink()
+    planned = standin("run", str(sources), "plan", "-detailed-exitcode", "-no-color")
+    assert planned.returncode == 2, planned.stderr
+    assert '- more = "/subscriptions/' in planned.stdout
+    assert "azurerm_resource_group.this will be" not in planned.stdout
+    assert standin("attach-registry", str(sources)).stdout == ""
+    assert [path.name for path in sources.iterdir()] == ["main.tf"]
+
+
+def test_the_program_that_terraform_starts_tells_people_where_to_read(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, str(STANDIN), "serve"], env={"AZURERM_STANDIN_CLOUD": str(tmp_path / "cloud.json")}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "see tests/terraform/README.md" in done.stderr
 
 
 def test_a_version_that_is_not_to_be_had_is_refused(tmp_path: Path, cli_config: Path) -> None:

@@ -100,7 +100,13 @@ class Servers:
 
 
 def copy(tree: Path, target: Path, root: str) -> Path:
-    """Copy the folder *tree* to *target*, give its *root* a local backend, and answer where that root now is."""
+    """Copy the folder *tree* to *target*, give its *root* a local backend, and answer where that root now is.
+
+    What Terraform has written in an earlier copy stays: its state, and what it has initialised.
+    """
+    for old in target.rglob("*"):
+        if old.is_file() and ".terraform" not in old.parts and ".tfstate" not in old.name:
+            old.unlink()
     shutil.copytree(tree, target, ignore=_LEFT_BEHIND, dirs_exist_ok=True)
     place = target / root
     (place / "backend_override.tf").write_text(BACKEND)
