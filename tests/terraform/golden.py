@@ -17,7 +17,7 @@ from roots import ROOTS, Planned, bench, planned
 from standin.facts import FACTS
 
 FOLDER = Path(__file__).resolve().parent / "golden"
-_EMPTY = (None, "", [], {}, [None])
+_EMPTY: tuple[Any, ...] = (None, "", [], {}, [None])
 # the month in which it is planned, for good: the module ignores later ones
 _BY_THE_CLOCK = frozenset({"time_period.start_date"})
 

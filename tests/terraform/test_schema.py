@@ -19,12 +19,13 @@ from standin.schema import ADDRESS, FILE, Attribute, Block, load
 _found = importlib.util.spec_from_file_location("rebuild", FILE.parent / "rebuild.py")
 assert _found is not None
 assert _found.loader is not None
-rebuild = sys.modules["rebuild"] = importlib.util.module_from_spec(_found)
+rebuild: Any = importlib.util.module_from_spec(_found)
+sys.modules["rebuild"] = rebuild  # where its dataclasses look for their annotations
 _found.loader.exec_module(rebuild)
 
 # What `terraform providers schema -json` printed for azurerm 5.2.0 and 5.10.0 itself: a resource's argument is required (r),
 # optional (o), computed (c) or both of these; a block is a list or a set of at least and at most so many.
-KNOWN = {
+KNOWN: dict[str, dict[str, str | None]] = {
     "machine_learning_workspace": {
         "name": "r string",
         "application_insights_id": "r string",
