@@ -75,7 +75,7 @@ variable "customer_managed_key" {
   }
 
   validation {
-    condition     = var.customer_managed_key == null ? true : lower(split(".", split("/", var.customer_managed_key.key_id)[2])[0]) == lower(reverse(split("/", var.customer_managed_key.key_vault_id))[0])
+    condition     = var.customer_managed_key == null ? true : !can(regex(local.patterns.vault, var.customer_managed_key.key_vault_id)) ? true : lower(split(".", split("/", var.customer_managed_key.key_id)[2])[0]) == lower(reverse(split("/", var.customer_managed_key.key_vault_id))[0])
     error_message = "customer_managed_key: the key ${var.customer_managed_key == null ? "null" : var.customer_managed_key.key_id} is not in the vault ${var.customer_managed_key == null ? "null" : reverse(split("/", var.customer_managed_key.key_vault_id))[0]}."
   }
 

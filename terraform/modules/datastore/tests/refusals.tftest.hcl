@@ -14,9 +14,10 @@ run "file_share_by_identity" {
   command = plan
 
   variables {
-    name       = "share"
-    storage_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Storage/storageAccounts/sthub/fileServices/default/shares/share"
-    type       = "file_share"
+    account_key = null
+    name        = "share"
+    storage_id  = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Storage/storageAccounts/sthub/fileServices/default/shares/share"
+    type        = "file_share"
   }
 
   expect_failures = [var.account_key]

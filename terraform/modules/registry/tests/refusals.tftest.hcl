@@ -159,7 +159,8 @@ run "shared_without_an_id" {
   command = plan
 
   variables {
-    mode = "shared"
+    mode      = "shared"
+    shared_id = null
   }
 
   expect_failures = [var.shared_id]

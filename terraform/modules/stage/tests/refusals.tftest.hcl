@@ -227,8 +227,9 @@ run "private_registry_without_a_builder" {
   command = plan
 
   variables {
-    networking = { isolation_mode = "AllowInternetOutbound", mode = "private" }
-    registry   = { sku = "Premium" }
+    image_build_compute = null
+    networking          = { isolation_mode = "AllowInternetOutbound", mode = "private" }
+    registry            = { sku = "Premium" }
   }
 
   expect_failures = [var.image_build_compute]

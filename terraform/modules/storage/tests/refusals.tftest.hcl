@@ -153,6 +153,7 @@ run "versions_of_a_lake" {
 
   variables {
     hierarchical_namespace = true
+    versioning             = true
   }
 
   expect_failures = [var.versioning]
