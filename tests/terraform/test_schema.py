@@ -29,7 +29,7 @@ KNOWN: dict[str, dict[str, str | None]] = {
     "machine_learning_workspace": {
         "name": "r string",
         "application_insights_id": "r string",
-        "container_registry_id": "o string",  # trap 1: not computed
+        "container_registry_id": "o string",  # not computed: what the service attaches is a change
         "discovery_url": "c string",
         "high_business_impact": "o bool",
         "storage_account_access_type": "o string",

@@ -84,7 +84,7 @@ def test_a_stage_moves_into_the_group_that_bootstrap_made_and_out_again(made: Ma
 
 @pytest.mark.parametrize("name", STAGES)
 def test_the_registry_that_the_service_attaches_is_no_change(bench: Bench, name: str) -> None:
-    """Trap 1, in a stage that has no registry of its own."""
+    """In a stage without a registry of its own, or the whole workspace would be made anew after the first image build."""
     stage = bench.variant(stage=name, registry={"mode": "none"})
     stage.apply()
     (workspace,) = stage.cloud.of_type("azurerm_machine_learning_workspace")
@@ -94,7 +94,7 @@ def test_the_registry_that_the_service_attaches_is_no_change(bench: Bench, name:
 
 
 def test_other_tags_replace_nothing(bench: Bench) -> None:
-    """Trap 4: instances, datastores and what else a tag would replace."""
+    """Neither an instance nor a datastore, which azurerm replaces for a tag."""
     options: dict[str, Any] = {
         "instances": {"someone-here": {"user_object_id": DATA_SCIENTISTS}},
         "datastores": {

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from standin import azure
 from standin.cloud import Cloud
-from standin.runner import Root, Servers, TerraformError, changes
+from standin.runner import Root, Servers, TerraformError, changes, mirror
 
 STANDIN = Path(__file__).resolve().parent / "standin"
 OTHER = "00000000-0000-0000-0000-000000000002"
@@ -352,7 +352,7 @@ def test_what_cannot_change_in_place_is_replaced_and_what_can_is_not(root: Any) 
     assert changes(made.plan()) == {"azurerm_machine_learning_compute_cluster.this": ("delete", "create")}
 
 
-# trap 1: what the service attaches reads as a change, and that of an argument which replaces the workspace
+# What the service attaches reads as a change, and that of an argument which replaces the workspace.
 KEPT = "lifecycle {\n    ignore_changes = [container_registry_id]\n  }"
 
 
@@ -374,7 +374,6 @@ def test_a_group_in_which_the_service_has_made_a_registry_is_not_deleted(root: A
     assert "the Resource Group still contains Resources" in refused(made.destroy)
 
 
-# trap 4
 @pytest.mark.parametrize(("more", "replaced"), [("", True), ("lifecycle {\n    ignore_changes = [tags]\n  }", False)])
 def test_a_changed_tag_replaces_a_compute_instance(root: Any, more: str, replaced: bool) -> None:
     made: Root = root(workspace("", INSTANCE.replace("MORE", more), CLUSTER))
@@ -490,7 +489,7 @@ REFUSALS = [
     ("validate", BUDGET.format(start="2026-12-01T00:00:00Z", contact="threshold_type = \"Guessed\""), "expected notification.threshold_type to be one of"),
     # plan: what azurerm judges once defaults are in
     (
-        "plan",  # trap 5
+        "plan",
         DATASTORE.format(kind="blobstorage", name="raw", more=f'storage_container_id = "{CONTAINER}"'),
         "one of `account_key` or `shared_access_signature` must be specified when `service_data_auth_identity` is set to `None`",
     ),
@@ -700,6 +699,12 @@ def test_nothing_is_asked_of_the_network(tmp_path: Path, cli_config: Path) -> No
     (tmp_path / "main.tf").write_text(PROVIDER.replace("azurerm = {", "random = {\n source = \"hashicorp/random\"\n }\n    azurerm = {"))
     made = Root(folder=tmp_path, cloud=Cloud(tmp_path / "cloud.json"), config=cli_config)
     assert "provider registry.terraform.io/hashicorp/random was not found in any of the search locations" in refused(made.init)
+
+
+def test_without_terraform_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(TerraformError, match="terraform is not on the path; install it"):
+        mirror(tmp_path)
 
 
 def test_the_cloud_is_a_file_that_people_can_read(root: Any) -> None:

@@ -65,7 +65,7 @@ def no_registry(cloud: Cloud, stage: contract.Stage) -> None:
 
 
 def abac_registry(cloud: Cloud, stage: contract.Stage) -> None:
-    """Trap 13: such a registry takes no notice of AcrPull and AcrPush."""
+    """Such a registry takes no notice of AcrPull and AcrPush."""
     assert one(cloud, "container_registry")["role_assignment_mode"] == "AbacRepositoryPermissions"
     roles = {grant["role_definition_name"] for grant in values(cloud, "role_assignment")}
     assert "Container Registry Repository Reader" in roles
@@ -114,7 +114,7 @@ def own_key(cloud: Cloud, stage: contract.Stage) -> None:
 
 
 def datastores_of_others(cloud: Cloud, stage: contract.Stage) -> None:
-    """Trap 6: another subscription, by id alone; and of the file share a key, for azurerm has no other way."""
+    """In another subscription, by id alone; and of the file share a key, for azurerm has no other way."""
     assert {name: store.type for name, store in stage.datastores.items()} == {"raw": "blob", "lake": "adls_gen2", "files": "file_share"}
     assert one(cloud, "machine_learning_datastore_blobstorage")["storage_container_id"] == f"{STORAGE}/blobServices/default/containers/raw"
     scopes = {grant["scope"]: grant["role_definition_name"] for grant in values(cloud, "role_assignment") if STORAGE in grant["scope"]}

@@ -36,7 +36,7 @@ def program() -> str:
     """
     found = shutil.which("terraform")
     if found is None:
-        raise TerraformError("terraform is not on the path; install it (1.9 or newer) to run what tests our Terraform code")
+        raise TerraformError("terraform is not on the path; install it (1.11 or newer) to run what tests our Terraform code")
     return found
 
 

@@ -1,8 +1,7 @@
 """Facts about workspaces, computes, datastores and outbound rules.
 
 Sources: azurerm's machinelearning service, 5.x: schemas, CustomizeDiff and Create of each resource; Microsoft's pages on
-workspace identities, managed networks and compute clusters for what only Azure refuses. The traps are those of
-docs/terraform.md.
+workspace identities, managed networks and compute clusters for what only Azure refuses.
 """
 
 from __future__ import annotations
@@ -128,7 +127,7 @@ def _instance_apply(values: Values, prior: Values | None, world: World) -> Itera
 
 
 def _blob_plan(values: Values, prior: Values | None) -> Iterator[str]:
-    """Trap 5."""
+    """azurerm asks for a key where the workspace's identity is not to be used: a person's own cannot be said."""
     secrets = ("account_key", "shared_access_signature")
     if values.get("service_data_auth_identity") == "None" and all(values.get(name) is None for name in secrets):
         yield (
@@ -213,7 +212,7 @@ FACTS: Mapping[str, Facts] = {
             "application_insights_id",
             "key_vault_id",
             "storage_account_id",
-            "container_registry_id",  # trap 1: not computed, so what the service attaches reads as a change
+            "container_registry_id",  # not computed, so what the service attaches reads as a change
             "high_business_impact",
             "encryption",
             "service_side_encryption_enabled",
@@ -225,7 +224,7 @@ FACTS: Mapping[str, Facts] = {
             "sku_name": "Basic",
             "service_side_encryption_enabled": False,
             "v1_legacy_mode_enabled": False,
-            "storage_account_access_type": "AccessKey",  # trap 3
+            "storage_account_access_type": "AccessKey",  # whatever the account allows
             "managed_network.provision_on_creation_enabled": False,
             "serverless_compute.public_ip_enabled": False,
         },
@@ -300,7 +299,7 @@ FACTS: Mapping[str, Facts] = {
     ),
     "azurerm_machine_learning_compute_instance": Facts(
         id=_COMPUTE,
-        # trap 4: the provider has no update at all
+        # the provider has no update at all
         force_new=(
             "name",
             "machine_learning_workspace_id",

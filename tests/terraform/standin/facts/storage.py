@@ -1,7 +1,7 @@
 """Facts about storage accounts and what lies in them.
 
 Sources: azurerm's storage service, 5.x; Azure's naming rules. A container's id has the provider's own subscription,
-whatever the account's is (trap 7).
+whatever the account's is.
 """
 
 from __future__ import annotations
