@@ -699,5 +699,6 @@ cli.add_command(_asset_group("data", "data"))
 cli.add_command(_asset_group("model", "models"))
 
 from . import compile as _compile  # noqa: E402, F401  registers its commands, which need what stands above
+from . import emulate as _emulate  # noqa: E402, F401
 from . import schedule as _schedule  # noqa: E402, F401
 from . import stage as _stage  # noqa: E402, F401

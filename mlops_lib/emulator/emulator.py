@@ -1,0 +1,192 @@
+"""A local Azure ML from start to end: its home, its storage, its server, and what a client's process has to be told."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import logging
+import os
+import secrets
+import ssl
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from . import authority, azurite, hosts
+from .blobs import Account
+from .resources import Resources
+from .router import Service
+from .server import Doors, Server
+from .setup import Setup
+from .table import ROUTER
+from .tokens import Tokens
+from .wire import Problem, Request, Response
+from .workspaces import make_workspace
+from .world import World
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_LOG = logging.getLogger("mlops_lib.emulator")
+_SECRETS = "/emulator/secrets"
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """A request that was answered; *route* is its path with names in braces, empty when there is none."""
+
+    service: Service
+    method: str
+    path: str
+    route: str
+    version: str
+    status: int
+    at: float
+    seconds: float
+
+
+class Emulator:
+    """A local Azure ML, running from when it is made until `close`; use it as a context manager.
+
+    Args:
+        home: Keeps rows and blobs, for the next start; None for a folder that goes away at the end.
+        setup: The stage that is there.
+        port: Where to listen on loopback; any free one by default.
+
+    Attributes:
+        calls: The latest requests, oldest first.
+        refused: The hosts, with their ports, that clients wanted to reach and that are none of Azure's that are here.
+
+    Raises:
+        InputError: something it needs is not installed; RunError: Azurite did not start.
+    """
+
+    def __init__(self, home: Path | None = None, *, setup: Setup | None = None, port: int = 0) -> None:
+        self.setup = setup or Setup()
+        self.calls: collections.deque[Call] = collections.deque(maxlen=_REMEMBERED)
+        self.refused: list[str] = []
+        with contextlib.ExitStack() as stack:
+            if home is None:
+                home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlops-azure-ml-")))
+            self.home = home.absolute()
+            self.home.mkdir(parents=True, exist_ok=True)
+            main = azurite.program()
+            certificates = authority.issue(self.home, hosts.names(self.setup.location))
+            resources = Resources(self.home / "azure.db")
+            stack.callback(resources.close)
+            known = _secrets(resources)
+            self._storage = azurite.Azurite(main, self.home / "blobs", certificates, {self.setup.account: known["key"]})
+            stack.callback(self._storage.close)
+            account = Account(self.setup.account, known["key"], port=self._storage.port, authority=certificates.authority)
+            stack.callback(account.close)
+            tokens = Tokens(known["signing"].encode(), tenant=self.setup.tenant, client=self.setup.client)
+            self.world = World(setup=self.setup, home=self.home, resources=resources, account=account, tokens=tokens,
+                               client_secret=known["client"])
+            make_workspace(self.world, self.setup.workspace)
+            self._authority = certificates.authority
+            self._federated = self.home / "federated-token"
+            self._federated.write_text(tokens.assertion())
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificates.certificate, certificates.key)
+            self._server = Server(port, Doors(location=self.setup.location, blob_port=self._storage.port, answer=self._answer,
+                                              refused=self.refused.append, context=context))
+            stack.callback(self._server.close)
+            self._server.start()
+            self._stack = stack.pop_all()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop; what is in a home that was given stays there."""
+        self._stack.close()
+
+    # --- for clients -------------------------------------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        return self._server.port
+
+    @property
+    def storage_pid(self) -> int:
+        """The process of the blob storage."""
+        return self._storage.pid
+
+    def environment(self, *, credential: str = "secret") -> dict[str, str]:
+        """The variables with which a process takes this for Azure.
+
+        Args:
+            credential: ``secret`` for a client secret, ``federated`` for workload identity.
+        """
+        proxy = f"http://127.0.0.1:{self.port}"
+        told = {
+            "HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost",
+            "REQUESTS_CA_BUNDLE": str(self._authority), "SSL_CERT_FILE": str(self._authority),
+            "AZURE_TENANT_ID": self.setup.tenant, "AZURE_CLIENT_ID": self.setup.client,
+            "AZURE_SUBSCRIPTION_ID": self.setup.subscription,
+            # Azure's pace of asking how a job is doing is 2 to 60 s.
+            "AZUREML_RUN_POLLING_INTERVAL_MIN": "1", "AZUREML_RUN_POLLING_INTERVAL_MAX": "2",
+            f"MLOPS_{self.setup.stage.upper().replace('-', '_')}_OUTPUTS": json.dumps(self.setup.outputs()),
+        }
+        if credential == "federated":
+            return {**told, "AZURE_FEDERATED_TOKEN_FILE": str(self._federated),
+                    "AZURE_TOKEN_CREDENTIALS": "WorkloadIdentityCredential"}
+        return {**told, "AZURE_CLIENT_SECRET": self.world.client_secret, "AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential"}
+
+    def add_workspace(self, name: str) -> Mapping[str, Any]:
+        """Another workspace like the stage's own, empty; the stage's outputs with it in the place of that."""
+        make_workspace(self.world, name)
+        return self.setup.outputs(name)
+
+    # --- the wire ----------------------------------------------------------------------------------------------------
+
+    def _answer(self, service: Service, request: Request) -> Response:
+        at, start, route = time.time(), time.monotonic(), ""
+        try:
+            found, request = ROUTER.find(service, request)
+            route = found.shown
+            if not found.open:
+                self.world.tokens.check_header(request.headers.get("authorization"))
+            response = found.handler(self.world, request)
+        except Problem as problem:
+            response = problem.response()
+        except Exception as error:
+            _LOG.exception("%s %s", request.method, request.path)
+            response = Problem(500, "InternalServerError", f"the local Azure ML has a bug: {error!r}").response()
+        identity = request.headers.get("x-ms-client-request-id") or secrets.token_hex(16)
+        response = Response(status=response.status, body=response.body, headers={
+            "x-ms-request-id": secrets.token_hex(16), "x-ms-client-request-id": identity, **response.headers})
+        self.calls.append(Call(service=service, method=request.method, path=request.path, route=route,
+                               version=request.query.get("api-version", ""), status=response.status, at=at,
+                               seconds=time.monotonic() - start))
+        return response
+
+    def requests(self, service: Service | None = None) -> Sequence[Call]:
+        """The latest calls, of one service or of all, as they are now."""
+        return [call for call in list(self.calls) if service in (None, call.service)]
+
+
+def _secrets(resources: Resources) -> Mapping[str, str]:
+    """What the emulator keeps to itself, the same after a restart."""
+    found = resources.find(_SECRETS)
+    if found is None:
+        found = resources.put(_SECRETS, {"key": azurite.new_key(), "signing": secrets.token_hex(32),
+                                         "client": secrets.token_urlsafe(30)})
+    return found.body
+
+
+def environ_with(told: Mapping[str, str]) -> dict[str, str]:
+    """The process's own variables with others in their place, for a child; what is known of other credentials is left out."""
+    ours = ("AZURE_", "MSI_", "IDENTITY_", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
+    return {**{name: value for name, value in os.environ.items() if not name.upper().startswith(ours)}, **told}

@@ -1,0 +1,95 @@
+"""What the local Azure ML is to have: a stage as Terraform would have made it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import InputError, did_you_mean
+from ..infra.contract import SCHEMA_VERSION, Compute, Datastore
+
+_STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
+
+
+def _computes() -> Mapping[str, Compute]:
+    return {"cpu": Compute(kind="cluster", vm_size="Standard_DS3_v2", min_nodes=0, max_nodes=4)}
+
+
+def _datastores() -> Mapping[str, Datastore]:
+    return {"raw": Datastore(type="blob")}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """A stage with its names.
+
+    Attributes:
+        stage: ``dev``, ``qa`` or ``prod``; names are made of it.
+        computes: By name; workspaces get all of them.
+        datastores: Besides those that every workspace has; their account and container are the emulator's to choose.
+        storage_keys: Whether datastores have account keys. Without, as our stages have it, clients sign in.
+        page_size: How many items a list answers with at once.
+    """
+
+    stage: str = "dev"
+    location: str = "westeurope"
+    tenant: str = "11111111-1111-4111-8111-111111111111"
+    subscription: str = "22222222-2222-4222-8222-222222222222"
+    client: str = "33333333-3333-4333-8333-333333333333"
+    computes: Mapping[str, Compute] = field(default_factory=_computes)
+    datastores: Mapping[str, Datastore] = field(default_factory=_datastores)
+    storage_keys: bool = False
+    page_size: int = 100
+
+    def __post_init__(self) -> None:
+        if not _STAGE.fullmatch(self.stage):
+            raise InputError(f"{self.stage!r} is no stage", fix=did_you_mean(self.stage, ("dev", "qa", "prod")))
+        for name, datastore in self.datastores.items():
+            if datastore.type != "blob":
+                raise InputError(f"the datastore {name!r} is of type {datastore.type!r}",
+                                 why="the storage of the local Azure ML is Azurite, which has blobs only", fix="make it blob")
+
+    @property
+    def group(self) -> str:
+        return f"rg-mlops-{self.stage}"
+
+    @property
+    def workspace(self) -> str:
+        return f"mlw-mlops-{self.stage}"
+
+    @property
+    def account(self) -> str:
+        return f"stmlops{self.stage.replace('-', '')}"
+
+    @property
+    def group_id(self) -> str:
+        return f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
+
+    def workspace_id(self, name: str | None = None) -> str:
+        return f"{self.group_id}/providers/Microsoft.MachineLearningServices/workspaces/{name or self.workspace}"
+
+    def outputs(self, workspace: str | None = None) -> dict[str, Any]:
+        """What ``terraform output -json aml`` would print, of the stage's workspace or of another one."""
+        name = workspace or self.workspace
+        storage = f"{self.group_id}/providers/Microsoft.Storage/storageAccounts/{self.account}"
+        vault = f"kv-mlops-{self.stage}"
+        return {
+            "schema_version": SCHEMA_VERSION, "stage": self.stage, "subscription_id": self.subscription,
+            "tenant_id": self.tenant, "resource_group": self.group,
+            "workspace": {"id": self.workspace_id(name), "name": name, "location": self.location},
+            "storage": {"id": storage, "name": self.account},
+            "vault": {"id": f"{self.group_id}/providers/Microsoft.KeyVault/vaults/{vault}",
+                      "uri": f"https://{vault}.vault.azure.net/"},
+            "registry": None, "networking": {"mode": "public"},
+            "endpoints": {"online": f"flights-{self.stage}-online", "batch": f"flights-{self.stage}-batch"},
+            "computes": {key: {"kind": told.kind, "vm_size": told.vm_size, "min_nodes": told.min_nodes,
+                               "max_nodes": told.max_nodes} for key, told in self.computes.items()},
+            "datastores": {key: {"type": told.type, "account": self.account, "container": container(name, key)}
+                           for key, told in self.datastores.items()}}
+
+
+def container(workspace: str, datastore: str) -> str:
+    """The name of the container behind a datastore: each workspace has its own, as a storage account would give it."""
+    return f"{workspace}-{datastore}".lower()[:63].rstrip("-")

@@ -1,0 +1,27 @@
+"""All routes of the local Azure ML, and what it knows that it does not have."""
+
+from __future__ import annotations
+
+from . import arm, computes, datastores, identity, versions, workspaces
+from .router import PROVIDER, WORKSPACE, Absent, Router, Service
+
+_ABSENT = (
+    (f"{WORKSPACE}/jobs", "jobs"),
+    (f"{WORKSPACE}/schedules", "schedules"),
+    (f"{WORKSPACE}/onlineEndpoints", "online endpoints"),
+    (f"{WORKSPACE}/batchEndpoints", "batch endpoints"),
+    (f"{WORKSPACE}/serverlessEndpoints", "serverless endpoints"),
+    (f"{WORKSPACE}/marketplaceSubscriptions", "marketplace subscriptions"),
+    (f"{WORKSPACE}/connections", "connections"),
+    (f"{WORKSPACE}/featuresets", "feature sets"),
+    (f"{WORKSPACE}/featurestoreEntities", "feature store entities"),
+    (f"{WORKSPACE}/outboundRules", "managed networks"),
+    (f"{WORKSPACE}/privateEndpointConnections", "private endpoints"),
+    (f"{PROVIDER}/registries", "registries"),
+    (f"{PROVIDER}/virtualclusters", "virtual clusters"),
+    ("/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Resources", "deployments of templates"),
+)
+
+ROUTER = Router(
+    [*identity.ROUTES, *workspaces.ROUTES, *datastores.ROUTES, *computes.ROUTES, *versions.ROUTES, *arm.ROUTES],
+    [Absent(Service.MANAGEMENT, pattern, what) for pattern, what in _ABSENT])

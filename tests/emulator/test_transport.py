@@ -1,0 +1,256 @@
+"""The way to Azure and back: proxy, certificates, tokens, and what stays after a restart."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from mlops_lib.emulator import Emulator, Setup
+from mlops_lib.emulator.azurite import program
+from mlops_lib.emulator.hosts import service_of
+from mlops_lib.emulator.router import Service
+from mlops_lib.errors import InputError
+
+LOGIN = "https://login.microsoftonline.com"
+
+
+def token_of(wire: Any, **form: str) -> Any:
+    setup = wire.emulator.setup
+    told = {"grant_type": "client_credentials", "client_id": setup.client, "scope": "https://ml.azure.com/.default", **form}
+    return wire("POST", f"{LOGIN}/{setup.tenant}/oauth2/v2.0/token", urlencode(told).encode(), token=None)
+
+
+@pytest.mark.parametrize(("host", "service"), [
+    ("management.azure.com", Service.MANAGEMENT),
+    ("Login.MicrosoftOnline.com", Service.LOGIN),
+    ("westeurope.api.azureml.ms", Service.WORKSPACE),
+    ("anything.blob.core.windows.net", Service.BLOB),
+    ("name.westeurope.inference.ml.azure.com", Service.ENDPOINT),
+    ("name.elsewhere.inference.ml.azure.com", None),
+    ("a.b.blob.core.windows.net", None),
+    ("management.azure.com.example.org", None),
+    ("packages.example.org", None),
+])  # fmt: skip
+def test_azures_hosts_are_known_and_no_others(host: str, service: Service | None) -> None:
+    assert service_of(host, "westeurope") is service
+
+
+@pytest.mark.parametrize("target", ["packages.example.org:443", "management.azure.com:80", "127.0.0.1:22"])
+def test_every_other_host_is_refused_and_noted_down(azure: Emulator, target: str) -> None:
+    host, _, port = target.partition(":")
+    with closing(http.client.HTTPSConnection("127.0.0.1", azure.port, timeout=10)) as connection:
+        connection.set_tunnel(host, int(port))
+        with pytest.raises(OSError, match="403"):
+            connection.request("GET", "/")
+    assert azure.refused == [target]
+    azure.refused.clear()
+
+
+def test_the_port_is_no_web_server(azure: Emulator) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", azure.port, timeout=10)) as connection:
+        connection.request("GET", "http://example.org/")
+        assert connection.getresponse().status == 403
+    assert azure.refused == ["http://example.org/"]
+    azure.refused.clear()
+
+
+def test_a_client_secret_gives_a_token_that_opens_the_workspace(azure: Emulator, wire: Any) -> None:
+    answer = token_of(wire, client_secret=azure.world.client_secret, scope="https://management.azure.com/.default")
+    assert (answer.status, answer.json["token_type"]) == (200, "Bearer")
+    assert wire("GET", "", token=answer.json["access_token"]).json["name"] == azure.setup.workspace
+
+
+def test_a_token_of_ci_gives_one_in_exchange(azure: Emulator, wire: Any) -> None:
+    assertion = Path(azure.environment(credential="federated")["AZURE_FEDERATED_TOKEN_FILE"]).read_text()
+    kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    answer = token_of(wire, client_assertion=assertion, client_assertion_type=kind)
+    claims = azure.world.tokens.check(answer.json["access_token"])
+    assert (claims["aud"], claims["tid"]) == ("https://ml.azure.com", azure.setup.tenant)
+    other = token_of(wire, client_assertion=wire.token, client_assertion_type=kind)
+    assert (other.status, other.json["error_codes"]) == (401, [700213])
+
+
+@pytest.mark.parametrize(("form", "status", "code"), [
+    ({"client_secret": "wrong"}, 401, 7000215),
+    ({"client_id": "somebody"}, 400, 700016),
+    ({"grant_type": "password"}, 400, 70003),
+])  # fmt: skip
+def test_whoever_is_not_known_gets_no_token(wire: Any, form: dict[str, str], status: int, code: int) -> None:
+    answer = token_of(wire, **form)
+    assert (answer.status, answer.json["error_codes"]) == (status, [code])
+    assert answer.json["error_description"].startswith(f"AADSTS{code}: ")
+
+
+def test_without_a_token_of_ours_nothing_is_answered(azure: Emulator, wire: Any) -> None:
+    assert wire("GET", "", token=None).status == 401
+    expired = azure.world.tokens.issue("https://management.azure.com/.default", lifetime=-1)
+    answer = wire("GET", "", token=expired)
+    assert (answer.status, answer.json["error"]["code"]) == (401, "ExpiredAuthenticationToken")
+    head, claims, signature = wire.token.split(".")
+    assert wire("GET", "", token=f"{head}.{claims}.{signature[::-1]}").json["error"]["code"] == "InvalidAuthenticationToken"
+
+
+def test_what_is_not_there_says_so(wire: Any) -> None:
+    answer = wire("GET", "connections?api-version=2024-10-01")
+    assert (answer.status, answer.json["error"]["code"]) == (501, "NotEmulated")
+    assert "connections" in answer.json["error"]["message"]
+    assert "x-ms-request-id" in answer.headers
+
+
+def test_a_body_that_is_no_object_is_refused(wire: Any) -> None:
+    for body in (b"{", b"[]"):
+        answer = wire("PUT", "data/x/versions/1", body)
+        assert (answer.status, answer.json["error"]["code"]) == (400, "InvalidRequestContent")
+
+
+def test_ids_are_compared_without_regard_to_case(wire: Any) -> None:
+    upper = wire("GET", wire.workspace.replace("resourceGroups", "resourcegroups").replace("mlw-", "MLW-"))
+    assert upper.json["name"] == wire.emulator.setup.workspace
+
+
+def test_etags_keep_two_writers_apart(wire: Any) -> None:
+    body = {"properties": {"dataUri": "azureml://datastores/raw/paths/x", "dataType": "uri_folder"}}
+    made = wire("PUT", "data/tagged/versions/1", body, If_None_Match="*")
+    assert made.status == 201
+    again = wire("PUT", "data/tagged/versions/1", body, If_None_Match="*")
+    assert (again.status, again.json["error"]["code"]) == (412, "PreconditionFailed")
+    body["properties"]["tags"] = {"a": "b"}
+    changed = wire("PUT", "data/tagged/versions/1", body, If_Match=made.headers["ETag"])
+    assert changed.status == 200
+    assert wire("PUT", "data/tagged/versions/1", body, If_Match=made.headers["ETag"]).status == 412
+    assert wire("GET", "data/tagged/versions/1").headers["ETag"] == changed.headers["ETag"] != made.headers["ETag"]
+
+
+def test_a_list_comes_page_by_page(tmp_path: Path, wire_to: Callable[[Emulator], Any]) -> None:
+    with Emulator(setup=Setup(page_size=2)) as emulator:
+        wire = wire_to(emulator)
+        for number in range(5):
+            wire("PUT", f"models/m/versions/{number}", {"properties": {"modelUri": "azureml://datastores/raw/paths/x"}})
+        url, seen = "models/m/versions?listViewType=All", []
+        while url:
+            page = wire("GET", url).json
+            assert len(page["value"]) <= 2
+            seen += [version["name"] for version in page["value"]]
+            url = page.get("nextLink", "")
+        assert seen == ["0", "1", "2", "3", "4"]
+        newest = wire("GET", "models/m/versions?$orderBy=createdtime desc&$top=1".replace(" ", "%20")).json
+        assert [version["name"] for version in newest["value"]] == ["4"]
+        assert "nextLink" not in newest
+        latest = wire("GET", "models/m").json["properties"]
+        assert (latest["latestVersion"], latest["nextVersion"]) == ("4", "5")
+
+
+def test_a_restart_forgets_nothing(tmp_path: Path, wire_to: Callable[[Emulator], Any]) -> None:
+    body = {"properties": {"dataUri": "azureml://datastores/raw/paths/x", "dataType": "uri_folder"}}
+    with Emulator(tmp_path) as emulator:
+        wire = wire_to(emulator)
+        etag = wire("PUT", "data/kept/versions/1", body).headers["ETag"]
+        emulator.world.account.write("mlw-mlops-dev-raw", "deep/a b.txt", b"kept")
+        secret, token = emulator.world.client_secret, wire.token
+    with Emulator(tmp_path) as emulator:
+        wire = wire_to(emulator)
+        assert wire("GET", "data/kept/versions/1", token=token).headers["ETag"] == etag
+        assert emulator.world.account.read("mlw-mlops-dev-raw", "deep/a b.txt") == b"kept"
+        assert emulator.world.client_secret == secret
+
+
+def test_storage_keys_are_told_when_a_stage_has_them(wire: Any, wire_to: Callable[[Emulator], Any]) -> None:
+    assert wire("POST", "datastores/workspaceblobstore/listSecrets", {}).status == 400
+    with Emulator(setup=Setup(storage_keys=True)) as emulator:
+        keyed = wire_to(emulator)
+        datastore = keyed("GET", "datastores/workspaceblobstore").json
+        assert datastore["properties"]["credentials"] == {"credentialsType": "AccountKey"}
+        told = keyed("POST", "datastores/workspaceblobstore/listSecrets", {}).json
+        assert told == {"secretsType": "AccountKey", "key": emulator.world.account.key}
+        signed = keyed("POST", "datastores/workspaceblobstore/listSecrets", {"expirableSecret": True}).json
+        address = f"{emulator.world.account.url}/mlw-mlops-dev-workspaceblobstore/x.txt?{signed['sasToken']}"
+        put = keyed("PUT", address, b"x", token=None, x_ms_blob_type="BlockBlob", x_ms_version="2021-12-02")
+        assert put.status == 201
+        assert keyed("GET", address, token=None).content == b"x"
+
+
+def test_blob_storage_takes_tokens_of_ours_for_storage_only(azure: Emulator, wire: Any) -> None:
+    azure.world.account.write("mlw-mlops-dev-raw", "open.txt", b"open")
+    address = f"{azure.world.account.url}/mlw-mlops-dev-raw/open.txt"
+    storage = azure.world.tokens.issue("https://storage.azure.com/.default")
+    assert wire("GET", address, token=storage, x_ms_version="2021-12-02").content == b"open"
+    assert wire("GET", address, x_ms_version="2021-12-02").status == 403
+    assert wire("GET", address, token=None, x_ms_version="2021-12-02").status in (403, 404)
+
+
+def test_many_clients_at_once_are_all_answered(wire: Any) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    body = {"properties": {"dataUri": "azureml://datastores/raw/paths/x", "dataType": "uri_folder"}}
+    with ThreadPoolExecutor(16) as pool:
+        made = list(pool.map(lambda number: wire("PUT", f"data/many/versions/{number % 8}", body).status, range(64)))
+    assert sorted(made) == [200] * 56 + [201] * 8
+
+
+@pytest.mark.parametrize(("missing", "what"), [("node", "needs Node.js"), ("npm", "needs npm")])
+def test_what_azurite_needs_is_told(missing: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if missing == "npm":
+        (tmp_path / "node").write_text("#!/bin/sh\n")
+        (tmp_path / "node").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match=what):
+        program(tmp_path / "cache")
+
+
+def start(*arguments: str, **more: Any) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "mlops_lib", "emulate", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+
+
+def test_a_command_gets_the_variables_and_gives_the_exit_code() -> None:
+    script = "import os, sys; print(os.environ['MLOPS_QA_OUTPUTS'], os.environ['AZURE_TOKEN_CREDENTIALS']); sys.exit(7)"
+    with start("--stage", "qa", "--federated", "--", sys.executable, "-c", script) as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (7, "")
+    outputs, credential = out.rsplit(maxsplit=1)
+    assert (json.loads(outputs)["workspace"]["name"], credential) == ("mlw-mlops-qa", "WorkloadIdentityCredential")
+
+
+def test_without_a_command_it_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
+    with start("--json", "--home", str(tmp_path / "home")) as process:
+        assert process.stdout is not None
+        text = ""
+        while not text.endswith("\n}\n"):
+            text += process.stdout.readline()
+        told = json.loads(text)
+        assert told["environment"]["HTTPS_PROXY"] == f"http://127.0.0.1:{told['port']}"
+        assert told["outputs"]["stage"] == "dev"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "end it with Ctrl-C" in err
+    assert (tmp_path / "home" / "azure.db").exists()
+    assert os.stat(tmp_path / "home" / "server.key").st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["--stage", "Dev!"], "is no stage"),
+    (["--json", "--", "true"], "leave one of them out"),
+    (["--", "/no/such/program"], "cannot be run"),
+])  # fmt: skip
+def test_wrong_usage_is_told(arguments: list[str], words: str) -> None:
+    with start(*arguments) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_the_routes_are_listed() -> None:
+    with start("--routes", "--json") as process:
+        out, _ = process.communicate(timeout=60)
+    assert {"service": "Azure Resource Manager", "method": "GET", "path": "{WS}", "does": "read a workspace"} in json.loads(out)
