@@ -162,9 +162,9 @@ def command_references(command: str) -> tuple[list[CommandReference], list[Slip]
     wrong += [Slip(match.start(), f"{match[0]!r} is no expression: it stands between '${{{{' and '}}}}'", match[0],
                    f"${{{{{match[1]}}}}}") for match in _NEARLY.finditer(rest)]
     rest = _NEARLY.sub(_blank, rest)
-    wrong += [Slip(at, "an expression is not closed by '}}'", "${{") for at in _offsets(rest, "${{")]
+    wrong += [Slip(at, "an expression is not closed by '}}'", "${{") for at in _offsets(rest, "${{")[:1]]
     rest = _OPTIONAL.sub(_blank, rest)
-    wrong += [Slip(at, "an optional part is not closed by ']]'", "$[[") for at in _offsets(rest, "$[[")]
+    wrong += [Slip(at, "an optional part is not closed by ']]'", "$[[") for at in _offsets(rest, "$[[")[:1]]
     return found, wrong
 
 

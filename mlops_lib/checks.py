@@ -147,13 +147,14 @@ def _check_command(component: CommandComponent, report: Report) -> None:
     for broken in broken_lines(component.command):
         report.add("line-break", broken.what, component.place_in_command(broken.offset), why=broken.why, fix=broken.fix,
                    severity=broken.severity)
+    unclosed = any(slip.text == "$[[" for slip in slips)
     for reference in references:
         side, name = reference.port.side, reference.port.name
         if side == "search_space":
             mentioned.add(("inputs", name))
         elif side not in component.untold:
             mentioned.add((side, name.partition(".")[0]))
-            _check_reference(reference, component, unclear, report, unclosed=any(slip.text == "$[[" for slip in slips))
+            _check_reference(reference, component, unclear, report, unclosed=unclosed)
     _check_unused(component, mentioned, unclear, report)
 
 

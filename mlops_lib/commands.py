@@ -17,6 +17,7 @@ _PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?(?:\.exe)?")
 _SCRIPT = re.compile(r"[\w./-]+\.py")
 _OTHER_SCRIPT = re.compile(r"[\w./-]+\.(?:sh|bash|R|r)")
 _LONE_BACKSLASH = re.compile(r"(?:(?<=[ \t])|^)\\(?=[ \t])")
+_FAR = 20_000  # characters; no command is longer, and one that is takes no longer to judge
 _OPTION = re.compile(r"--?[A-Za-z]")
 _CONTINUATION = re.compile(r"\\\r?\n")
 _REDIRECTION = re.compile(r"\d*[<>]{1,2}(?:&\d|&-|\|)?")
@@ -65,9 +66,8 @@ def broken_lines(command: str) -> list[Break]:
     found: list[Break] = []
     if ("\n" not in command and "\\" not in command) or "<<" in command:  # a here-document has its own rules
         return found
-    for match in _LONE_BACKSLASH.finditer(command):
-        if any(command.count(quote, 0, match.start()) % 2 for quote in "'\""):
-            continue
+    match = next((match for match in _LONE_BACKSLASH.finditer(command[:_FAR]) if not _is_quoted(command, match.start())), None)
+    if match is not None:
         found.append(Break(
             match.start(), "the command passes a blank where '\\' was to continue a line",
             "YAML has joined the lines ('>' and plain text do), so that nothing follows the '\\' but a blank",
@@ -85,6 +85,10 @@ def broken_lines(command: str) -> list[Break]:
             "Azure ML's documentation says that the two do not go together",
             "write '>-' instead of '|', and no '\\'", Severity.WARNING))
     return found
+
+
+def _is_quoted(command: str, at: int) -> bool:
+    return any(command.count(quote, 0, at) % 2 for quote in "'\"")
 
 
 class Invocation(NamedTuple):

@@ -6,11 +6,12 @@ so that whoever finds a mistake later can point at it.
 
 from __future__ import annotations
 
+import bisect
 import codecs
 import datetime
-import itertools
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import yaml
@@ -24,7 +25,9 @@ LIMIT_VALUES = 1_000_000
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where PyYAML was built with it: 8 times faster
 _BLOCK_DEPTH = re.compile(r"(?:[-?:][ \t]+){50,}|[ ]{400,}")
 _LONGEST_NUMBER = 100  # characters; beyond, Python refuses or takes minutes (``1:1:1:…`` counts to the base 60)
-_ESCAPED = frozenset("'\"\\")  # what takes more room in quotes than it is long
+_FAR = 100_000  # characters of a text, from which on a place in it is that of the text
+_HEADER = re.compile(r"[|>][^\n]*\n|['\"]")
+_ESCAPED = "'\"\\"  # what takes more room in quotes than it is long
 _ODD_BREAKS = re.compile("[\x85\u2028\u2029]")
 _LITERALS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("bool", "float", "int", "null", "timestamp"))
 _COLLECTIONS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
@@ -47,19 +50,40 @@ class Scalar(NamedTuple):
         Folding changes the blanks between words and never the words, so that the n-th word of the text is the n-th of
         the source, after a block's header.
         """
-        if not self.source and self.quoted and not _ESCAPED.isdisjoint(self.text):
+        if not self.source:
+            if self.quoted and any(character in self.text for character in _ESCAPED):
+                return self.place
+            return self.place._replace(column=self.place.column + self.quoted + offset)
+        if offset >= _FAR:
             return self.place
-        source = self.source or (f"'{self.text}'" if self.quoted else self.text)
-        header = re.match(r"[|>][^\n]*\n|['\"]", source) if self.quoted else None
+        source = self.source
+        header = _HEADER.match(source) if self.quoted else None
         begin = header.end() if header else 0
-        words = list(re.finditer(r"\S+", self.text[:offset + 1]))
-        found = next(itertools.islice(re.finditer(r"\S+", source[begin:]), len(words) - 1, None), None) if words else None
-        if found is None or not found[0].startswith(words[-1][0]):
+        words, written = _starts(self.text), _starts(source)
+        number = bisect.bisect_right(words, offset) - 1
+        # A quotation mark is part of the word behind it; of a block, the header's words come first.
+        index = number + bisect.bisect_left(written, begin) - (begin == 1)
+        if not 0 <= number <= index < len(written):
             return self.place
-        at = begin + found.start() + offset - words[-1].start()
-        lines = source[:at].split("\n")
-        column = len(lines[-1]) + (self.place.column if len(lines) == 1 else 1)
-        return Place(self.place.file, self.place.line + len(lines) - 1, column)
+        word = self.text[words[number]:offset + 1]
+        at = max(written[index], begin)
+        if not source.startswith(word, at):
+            return self.place
+        at += offset - words[number]
+        line = bisect.bisect_right(_line_starts(source), at) - 1
+        column = at - _line_starts(source)[line] + (self.place.column if line == 0 else 1)
+        return Place(self.place.file, self.place.line + line, column)
+
+
+@functools.lru_cache(maxsize=4)
+def _starts(text: str) -> Sequence[int]:
+    """Where each word of *text* begins. Kept, since a command may be asked for a thousand places."""
+    return [match.start() for match in re.finditer(r"\S+", text[:2 * _FAR])]
+
+
+@functools.lru_cache(maxsize=2)
+def _line_starts(text: str) -> Sequence[int]:
+    return [0, *(match.end() for match in re.finditer("\n", text[:2 * _FAR]))]
 
 
 class Items(NamedTuple):

@@ -83,7 +83,7 @@ def test_a_word_knows_its_place() -> None:
     [
         ("a --b 1 \\\n  --c 2", []),
         ("a --b 1 \\ --c 2", [("\\", "error")]),
-        ("a --b 1 \\  --c \\ --d", [("\\", "error"), ("\\", "error")]),
+        ("a --b 1 \\  --c \\ --d", [("\\", "error")]),
         ("a 'b \\ c' \"d \\ e\" f\\ g", []),
         ("a --b 1\n  --c 2\n  --d 3", [("--c", "warning")]),
         ("a --b 1\n$[[--c ${{inputs.c}}]]", [("--c", "warning")]),

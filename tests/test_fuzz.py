@@ -199,10 +199,13 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         b"type: pipeline\njobs: {a: {command: '" + b"${{" * 20_000 + b"'}}\n",
         b"type: pipeline\njobs: {a: {command: '" + b"$[[" * 20_000 + b"'}}\n",
         b"type: command\nenvironment: e\ncommand: '" + b'python "' * 10_000 + b"'\n",
+        b"name: x\ntype: command\nenvironment: azureml:e:1\ncommand: " + b"${{x}} ${inputs.y} " * 20_000 + b"\n",
+        b"name: x\ntype: command\nenvironment: azureml:e:1\ncommand: |\n  a\n  " + b"".join(b"${{inputs.x%d}}\n  " % n for n in range(20_000)) + b"\n",
+        b"name: x\ntype: command\nenvironment: azureml:e:1\ncommand: |\n  a\n  " + b"'\\ \\ \n  --b $[[x]]\n  " * 20_000 + b"\n",
         b"type: pipeline\njobs:\n" + b"".join(b"  j%d: {type: pipeline, component: ./p.yml}\n" % number for number in range(2000)),
         b"x" * (LIMIT_BYTES + 1),
     ],
-    ids=range(23),
+    ids=range(26),
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["pipelines/p.yml", "components/train/component.yml"])
 def test_hostile_bytes_take_little_time(root: Path, name: str, data: bytes) -> None:
