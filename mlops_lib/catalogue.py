@@ -45,6 +45,7 @@ from .stores.mapped import file_of_asset, find_asset, version_order
 
 if TYPE_CHECKING:
     from .infra import Used
+    from .promote import Gate
 
 PROJECT_FILE = "mlops.yml"
 _YAML = (".yml", ".yaml")
@@ -146,7 +147,7 @@ class Catalogue:
             except CompileError as error:
                 self.report.findings += error.findings
                 return None
-            found = kind or kind_of_document(value)
+            found = kind or ("gate" if self.is_gate(path) else kind_of_document(value))
             if found is None and path.stem == "component" and isinstance(value, document.Table) and not schema_of(value):
                 found = "command component"  # by its file's name; its own keys are misspelt
             if found is None and is_conda(value):
@@ -161,6 +162,25 @@ class Catalogue:
             if isinstance(spec, Environment):
                 self._inspector.environment(spec)
         return self._specs[path]
+
+    def is_gate(self, path: Path) -> bool:
+        """Whether a file is a gate, which its place says: it is ours, and nothing in it tells."""
+        return path.parent == self.root / "gates" and path.suffix in _YAML
+
+    def gate(self, path: Path) -> Gate:
+        """The gate in a file, wherever it stands.
+
+        Raises:
+            InputError: the file cannot be read; CompileError: it has mistakes.
+        """
+        from .promote import Gate
+
+        self.check_file(path, "gate")
+        self.raise_errors()
+        spec = self.spec(path)
+        if not isinstance(spec, OtherFile):
+            raise ValueError(f"the gate {path} was refused without a finding")
+        return Gate.from_document(spec.document)
 
     def _report_unknown(self, value: document.Value) -> None:
         schema = schema_of(value) if isinstance(value, document.Table) else None
@@ -577,9 +597,9 @@ class Catalogue:
         """All that has been found so far, in order."""
         return in_order(self.report.findings)
 
-    def check_file(self, path: Path) -> None:
-        """Check one file of any kind and all that it refers to."""
-        spec = self.spec(path)
+    def check_file(self, path: Path, kind: str | None = None) -> None:
+        """Check one file of any kind, or of the one that whoever names it expects, and all that it refers to."""
+        spec = self.spec(path, kind)
         if isinstance(spec, PipelineJob | SingleJob):
             linked = self.link(spec)
             if isinstance(spec, PipelineJob):
@@ -600,6 +620,10 @@ class Catalogue:
 
             check_schedule(value, self.report)
             self._check_scheduled(spec)
+        elif kind == "gate":
+            from .rules.gates import check_gate
+
+            check_gate(value, self.report)
         elif kind == "datastore":
             check_datastore(value, self.report)
         elif kind == "mltable":

@@ -433,11 +433,12 @@ def _is_known(file: Path, catalogue: Catalogue) -> bool:
     try:
         value = catalogue.content(file)
     except CompileError:
-        ours = _top(file, catalogue) in ("components", "pipelines", "environments")
+        ours = _top(file, catalogue) in ("components", "pipelines", "environments") or catalogue.is_gate(file)
         return ours or b"azuremlschemas" in read_bytes(file, str(file))[:1000]
     if not isinstance(value, document.Table):
-        return file.parent == catalogue.root / "pipelines"  # it has a name that ``mlops run`` takes
-    return kind_of_document(value) is not None or (
+        # It has a name that ``mlops run`` takes, or is where gates are.
+        return file.parent == catalogue.root / "pipelines" or catalogue.is_gate(file)
+    return catalogue.is_gate(file) or kind_of_document(value) is not None or (
         file.stem == "component" and _top(file, catalogue) == "components")
 
 

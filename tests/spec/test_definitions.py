@@ -343,6 +343,18 @@ DOCUMENTS = {
             "properties": st.just({"a": 1}),
         },
     ),
+    "gate": st.just(
+        {
+            "objective": {"goal": "minimize", "primary_metric": "log_loss"},
+            "required": ["brier"],
+            "thresholds": {"log_loss": {"max": 0.5}},
+            "confidence": {"level": 0.95},
+            "slices": {"by": ["carrier"], "worse": 0.1, "min_rows": 3},
+            "data": {"rows": {"min": 3}, "columns": ["carrier"], "labels": {"1": {"max": 1}}},
+            "tags": {"owner": "me"},
+            "signature": "required",
+        }
+    ),
     "model": keys(
         {"name": ASSET_NAMES},
         {
@@ -395,7 +407,7 @@ def test_no_key_is_lost_on_the_way(kind: str) -> None:
     check()
 
 
-@pytest.mark.parametrize("kind", sorted(DOCUMENTS.keys() - {"conda file"}))  # which has no word for what it is
+@pytest.mark.parametrize("kind", sorted(DOCUMENTS.keys() - {"conda file", "gate"}))  # whose place says what they are
 def test_what_is_written_names_its_kind(kind: str) -> None:
     @FEW
     @given(DOCUMENTS[kind])

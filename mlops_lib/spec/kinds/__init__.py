@@ -68,6 +68,7 @@ KINDS: Mapping[str, Shape] = {
     "batch endpoint": _later("serving", "BATCH_ENDPOINT"),
     "online deployment": _later("serving", "ONLINE_DEPLOYMENT"),
     "batch deployment": _later("serving", "BATCH_DEPLOYMENT"),
+    "gate": _later("gates", "GATE"),
 }
 _BY_SCHEMA = {
     "commandcomponent": "command component", "pipelinecomponent": "pipeline component",

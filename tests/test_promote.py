@@ -1,0 +1,355 @@
+import dataclasses
+import json
+import math
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops_lib.promote import (
+    GROUPS,
+    Check,
+    Confidence,
+    DataFacts,
+    Decision,
+    Evidence,
+    Gate,
+    Limits,
+    Signature,
+    Slice,
+    SliceLimit,
+    approval,
+    decide,
+    evidence_of,
+    lower_bound,
+    signature_of,
+)
+from mlops_lib.sweep import Goal
+
+DATA = DataFacts(digest="sha256:" + "d" * 64, rows=1000, labels={"0": 800, "1": 200}, columns={"a": "int32", "b": "double"})
+PLAIN = Gate(metric="loss", goal=Goal.MINIMIZE)
+
+
+def model(name: str = "new", **metrics: float) -> Evidence:
+    return Evidence(model=name, digest=name, data=DATA, metrics=metrics or {"loss": 0.4})
+
+
+def told(decision: Decision) -> dict[str, str]:
+    """What was refused, and why."""
+    return {check.name: check.told for check in decision.checks if not check.passed}
+
+
+# --- one thing at a time ---------------------------------------------------------------------------------------------
+
+
+def test_the_first_model_of_a_stage_needs_no_champion() -> None:
+    decision = decide(PLAIN, model(loss=0.4), None)
+    assert decision.passed
+    assert [str(check) for check in decision.checks] == [
+        "passed  evidence: measured on 1,000 rows of sha256:dddddddddddd",
+        "passed  metrics: loss is there and finite",
+        "passed  improvement: there is no champion yet; loss is 0.4",
+    ]
+
+
+def test_better_passes_and_equal_or_worse_does_not() -> None:
+    champion = model("old", loss=0.4)
+    assert decide(PLAIN, model(loss=0.39), champion).passed
+    assert told(decide(PLAIN, model(loss=0.4), champion)) == {
+        "improvement": "loss is 0.4, the champion's 0.4: a tie keeps the champion"}
+    assert told(decide(PLAIN, model(loss=0.41), champion)) == {
+        "improvement": "loss is 0.41, the champion's 0.4: worse by 0.01"}
+    gate = dataclasses.replace(PLAIN, goal=Goal.MAXIMIZE)
+    assert decide(gate, model(loss=0.41), champion).passed
+    assert not decide(gate, model(loss=0.39), champion).passed
+
+
+def test_the_larger_of_the_absolute_and_the_relative_improvement_is_needed() -> None:
+    champion = model("old", loss=2.0)
+    for absolute, relative, needed in ((0.5, 0.1, 0.5), (0.1, 0.5, 1.0)):
+        gate = dataclasses.replace(PLAIN, absolute=absolute, relative=relative)
+        assert decide(gate, model(loss=2.0 - needed), champion).passed
+        refused = told(decide(gate, model(loss=2.0 - needed + 0.01), champion))
+        assert refused["improvement"].endswith(f"must be better by {needed:g}")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("goal", list(Goal))
+def test_what_is_not_finite_is_refused_on_either_side(value: float, goal: Goal) -> None:
+    gate = dataclasses.replace(PLAIN, goal=goal)
+    assert not decide(gate, model(loss=value), None).passed
+    assert not decide(gate, model(loss=value), model("old", loss=0.4)).passed
+    assert not decide(gate, model(loss=0.4), model("old", loss=value)).passed
+    assert "other is not finite" in told(decide(gate, model(loss=0.4, other=value), None))["metrics"]
+
+
+def test_what_is_missing_is_refused_on_either_side() -> None:
+    assert told(decide(PLAIN, model(other=1), None))["metrics"] == "there is no loss"
+    assert told(decide(dataclasses.replace(PLAIN, required=("b", "a")), model(), None)) == {"metrics": "there is no a, b"}
+    assert "missing" in told(decide(PLAIN, model(), model("old", other=1)))["improvement"]
+    nothing = Evidence(model="gone", digest="x", why="no evaluation knows it")
+    assert told(decide(PLAIN, nothing, None))["evidence"] == "gone was not measured: no evaluation knows it"
+    assert told(decide(PLAIN, model(), nothing))["same data"] == (
+        "the champion gone was not measured: no evaluation knows it")
+
+
+def test_metrics_of_other_data_are_not_compared() -> None:
+    other = dataclasses.replace(model("old", loss=0.9), data=dataclasses.replace(DATA, digest="sha256:" + "e" * 64))
+    assert told(decide(PLAIN, model(), other)) == {
+        "same data": "sha256:dddddddddddd, and the champion was measured on sha256:eeeeeeeeeeee"}
+    nameless = dataclasses.replace(DATA, digest="")
+    both = [dataclasses.replace(model(name, loss=loss), data=nameless) for name, loss in (("a", 0.1), ("b", 0.9))]
+    assert not decide(PLAIN, *both).passed
+
+
+def test_thresholds_include_their_ends() -> None:
+    gate = dataclasses.replace(PLAIN, thresholds={"loss": Limits(high=0.4), "auc": Limits(0.6, 0.9)})
+    assert decide(gate, model(loss=0.4, auc=0.6), None).passed
+    assert told(decide(gate, model(loss=0.5, auc=0.95), None)) == {
+        "threshold loss": "0.5, must be at most 0.4", "threshold auc": "0.95, must be at least 0.6 and at most 0.9"}
+
+
+def rows(name: str, losses: list[float]) -> Evidence:
+    return dataclasses.replace(model(name, loss=math.fsum(losses) / len(losses)), losses={"loss": losses})
+
+
+def test_an_improvement_must_be_more_than_chance() -> None:
+    chance = random.Random(3)
+    before = [chance.random() for _ in range(400)]
+    gate = dataclasses.replace(PLAIN, confidence=Confidence(loss="loss", resamples=500))
+    surely = [value - 0.05 + 0.1 * (chance.random() - 0.5) for value in before]
+    perhaps = [value - 0.002 + 0.4 * (chance.random() - 0.5) for value in before]
+    perhaps = [value - math.fsum(perhaps) / 400 + math.fsum(before) / 400 - 0.002 for value in perhaps]
+    assert decide(gate, rows("new", surely), rows("old", before)).passed
+    refused = told(decide(gate, rows("new", perhaps), rows("old", before)))
+    assert list(refused) == ["confidence"]
+    assert "better by 0.002, at 0.95 by at least -" in refused["confidence"]
+
+
+def test_without_the_losses_of_rows_there_is_no_confidence() -> None:
+    gate = dataclasses.replace(PLAIN, confidence=Confidence(loss="loss"))
+    old = rows("old", [0.5] * 10)
+    assert "no loss of single rows of new" in told(decide(gate, model(), old))["confidence"]
+    assert "no loss of single rows of old" in told(decide(gate, rows("new", [0.1] * 10), model("old")))["confidence"]
+    assert "9 rows were measured, and 10" in told(decide(gate, rows("new", [0.1] * 9), old))["confidence"]
+    for wrong in (math.nan, -math.inf, -1e300):
+        assert "not finite" in told(decide(gate, dataclasses.replace(model(), losses={"loss": [wrong] * 10}), old))["confidence"]
+
+
+def test_groups_of_rows_vary_as_the_rows_do() -> None:
+    # Of normal rows the bound is known: the mean, less 1.645 standard errors. A tenth of that is well above its noise.
+    chance = random.Random(1)
+    gains = [chance.gauss(1.0, 20.0) for _ in range(20 * GROUPS)]
+    mean, error = math.fsum(gains) / len(gains), 20.0 / math.sqrt(len(gains))
+    found = lower_bound(gains, Confidence(loss="loss", level=0.95))
+    assert found == pytest.approx(mean - 1.645 * error, abs=0.165 * error)
+    few = gains[:GROUPS]
+    exact = lower_bound(few, Confidence(loss="loss"))
+    error = 20.0 / math.sqrt(GROUPS)
+    assert exact == pytest.approx(math.fsum(few) / GROUPS - 1.645 * error, abs=0.165 * error)
+
+
+def test_the_bound_is_the_same_every_time_and_another_with_another_seed() -> None:
+    gains = [math.sin(number) for number in range(3000)]
+    bounds = [lower_bound(gains, Confidence(loss="loss", seed=seed, resamples=200)) for seed in (0, 0, 1)]
+    assert bounds[0] == bounds[1] != bounds[2]
+    assert bounds[0] == pytest.approx(-0.0203, abs=0.0002)  # on every machine
+
+
+def sliced(name: str, **losses: float) -> Evidence:
+    parts = tuple(Slice(by="carrier", value=value, rows=10 * len(value), metrics={"loss": loss}) for value, loss in losses.items())
+    return dataclasses.replace(model(name, loss=0.3 if name == "new" else 0.4), slices=parts)
+
+
+def test_no_slice_may_get_much_worse() -> None:
+    gate = dataclasses.replace(
+        PLAIN, slices=SliceLimit(by=("carrier",), metric="loss", goal=Goal.MINIMIZE, worse=0.05, min_rows=20))
+    old = sliced("old", AA=0.4, BB=0.4, C=0.4)
+    assert decide(gate, sliced("new", AA=0.44, BB=0.3, C=0.9), old).passed  # C has 10 rows
+    assert told(decide(gate, sliced("new", AA=0.5, BB=0.3, C=0.4), old)) == {
+        "slices by carrier": "AA (20 rows) is worse by 0.1 in loss, may be worse by 0.05; 2 slices, 1 too small to count"}
+    assert "no finite loss of carrier AA" in told(decide(gate, sliced("new", AA=math.nan, BB=0.3, C=0.4), old))["slices by carrier"]
+    assert "0 were measured" in told(decide(gate, model(loss=0.1), old))["slices by carrier"]
+    assert "of the champion 1" in told(decide(gate, sliced("new", AA=0.1, BB=0.1), sliced("old", AA=0.4)))["slices by carrier"]
+
+
+def test_data_that_a_model_was_measured_on_is_checked() -> None:
+    gate = dataclasses.replace(PLAIN, rows=Limits(2000), labels={"1": Limits(0.3), "0": Limits(0.5, 0.9), "2": Limits(0.1)},
+                               columns={"a": "int64", "b": None, "c": None})
+    assert told(decide(gate, model(), None)) == {
+        "data rows": "1,000, must be at least 2000",
+        "data label 1": "0.2 of the rows, must be at least 0.3",
+        "data label 2": "0 of the rows, must be at least 0.1",
+        "data columns": "'a' is int32, must be int64; 'c' is missing",
+    }
+    unlabelled = dataclasses.replace(model(), data=dataclasses.replace(DATA, labels={}))
+    assert told(decide(gate, unlabelled, None))["data label 1"] == "no label was counted"
+
+
+def test_costs_have_limits_and_what_was_not_measured_is_refused() -> None:
+    gate = dataclasses.replace(PLAIN, row_ms=5, rows_per_second=1000, max_bytes=2**20)
+    cheap = dataclasses.replace(model(), row_ms=5, rows_per_second=1000, size=2**20)
+    assert decide(gate, cheap, None).passed
+    dear = dataclasses.replace(model(), row_ms=5.1, rows_per_second=999, size=2**21)
+    assert told(decide(gate, dear, None)) == {
+        "latency of a row": "5.1 ms, must be at most 5 ms", "rows per second": "999, must be at least 1,000",
+        "size": "2 MB, must be at most 1 MB"}
+    assert {text.split(",")[0] for text in told(decide(gate, model(), None)).values()} == {"not measured"}
+    assert not decide(gate, dataclasses.replace(cheap, row_ms=math.nan), None).passed
+
+
+def test_tags_are_there_with_their_values() -> None:
+    gate = dataclasses.replace(PLAIN, tags={"owner": None, "reviewed": "yes"})
+    assert decide(gate, dataclasses.replace(model(), tags={"owner": "x", "reviewed": "yes"}), None).passed
+    assert told(decide(gate, dataclasses.replace(model(), tags={"reviewed": "no"}), None)) == {
+        "tag owner": "there is none", "tag reviewed": "'no', must be 'yes'"}
+
+
+def test_a_signature_is_there_and_as_wanted() -> None:
+    signed = dataclasses.replace(model(), signature=Signature(inputs={"a": "integer"}, outputs={"0": "double"}))
+    assert decide(dataclasses.replace(PLAIN, signature={}), signed, None).passed
+    assert told(decide(dataclasses.replace(PLAIN, signature={}), model(), None)) == {"signature": "new has none"}
+    refused = told(decide(dataclasses.replace(PLAIN, signature={"a": "long", "b": "long"}), signed, None))
+    assert refused["signature"] == "input 'a' is integer, must be long; input 'b' is missing"
+    gate = dataclasses.replace(PLAIN, signature={}, signature_of_champion=True)
+    old = dataclasses.replace(model("old", loss=0.9), signature=Signature(inputs={}, outputs={"0": "float"}))
+    assert told(decide(gate, signed, old)) == {"signature": "input 'a' is new; output '0' is double, must be float"}
+    assert decide(gate, signed, None).passed
+    assert "has none to compare with" in told(decide(gate, signed, model("old", loss=0.9)))["signature"]
+
+
+def test_who_approves_is_somebody_and_perhaps_somebody_else() -> None:
+    assert approval("none", "ann", None) is None
+    judged = {(rule, who): check.passed for rule in ("required", "other") for who in (None, "", "ann", "ANN ", "bob")
+              if (check := approval(rule, "ann", who)) is not None}
+    assert judged == {("required", None): False, ("required", ""): False, ("required", "ann"): True, ("required", "ANN "): True,
+                      ("required", "bob"): True, ("other", None): False, ("other", ""): False, ("other", "ann"): False,
+                      ("other", "ANN "): False, ("other", "bob"): True}
+
+
+# --- laws ------------------------------------------------------------------------------------------------------------
+
+NUMBERS = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -0.0, 1.0, 0.1, 0.5])
+FINITE = st.floats(-1e6, 1e6) | st.sampled_from([0.0, 0.1, 0.5])
+METRICS = st.dictionaries(st.sampled_from(["loss", "brier", "auc"]), NUMBERS)
+GATES = st.builds(
+    Gate,
+    metric=st.sampled_from(["loss", "auc"]),
+    goal=st.sampled_from(Goal),
+    required=st.just(()) | st.just(("brier",)),
+    thresholds=st.dictionaries(st.sampled_from(["loss", "brier", "auc"]), st.builds(Limits, st.none() | FINITE, st.none() | FINITE)),
+    absolute=st.sampled_from([0.0, 0.001, 3.0]),
+    relative=st.sampled_from([0.0, 0.01, 2.0]),
+    confidence=st.none() | st.builds(Confidence, loss=st.just("loss"), level=st.sampled_from([0.5, 0.9]), resamples=st.just(100)),
+    slices=st.none() | st.builds(SliceLimit, by=st.just(("c",)), metric=st.just("loss"), goal=st.sampled_from(Goal), worse=FINITE.map(abs)),
+    signature=st.none() | st.just({}),
+)
+
+
+@st.composite
+def models(draw: st.DrawFn, name: str = "m") -> Evidence:
+    return Evidence(
+        model=name, digest=draw(st.sampled_from(["1", "2"])), data=draw(st.none() | st.just(DATA)), metrics=draw(METRICS),
+        losses={"loss": draw(st.lists(NUMBERS, min_size=3, max_size=3))} if draw(st.booleans()) else {},
+        slices=tuple(Slice(by="c", value=value, rows=5, metrics={"loss": draw(NUMBERS)}) for value in draw(st.sampled_from(["", "x", "xy"]))),
+        signature=draw(st.none() | st.just(Signature(inputs={"a": "long"}, outputs={}))),
+    )
+
+
+@given(GATES, models("a"), models("b"))
+def test_a_model_and_its_rival_are_never_both_promoted(gate: Gate, one: Evidence, other: Evidence) -> None:
+    assert not (decide(gate, one, other).passed and decide(gate, other, one).passed)
+
+
+@given(GATES, models(), st.none() | models("old"))
+def test_what_passes_has_every_metric_and_each_is_finite(gate: Gate, new: Evidence, old: Evidence | None) -> None:
+    if decide(gate, new, old).passed:
+        assert {gate.metric, *gate.required, *gate.thresholds} <= new.metrics.keys()
+        assert all(map(math.isfinite, new.metrics.values()))
+        assert new.data is not None
+        assert old is None or (math.isfinite(old.metrics[gate.metric]) and old.data == new.data)
+
+
+@given(GATES, models(), st.none() | models("old"))
+def test_a_decision_survives_json(gate: Gate, new: Evidence, old: Evidence | None) -> None:
+    decision = decide(gate, new, old)
+    text = json.dumps(decision.to_dict(), allow_nan=False)
+    assert Decision.from_dict(json.loads(text)) == decision
+    json.dumps(new.to_dict(), allow_nan=False)
+
+
+@given(GATES, models(), models("old"), st.randoms(use_true_random=False))
+def test_the_order_of_metrics_does_not_matter(gate: Gate, new: Evidence, old: Evidence, chance: random.Random) -> None:
+    def mixed(told: Any) -> Any:
+        names = list(told)
+        chance.shuffle(names)
+        return {name: told[name] for name in names}
+
+    again = decide(
+        dataclasses.replace(gate, thresholds=mixed(gate.thresholds)),
+        dataclasses.replace(new, metrics=mixed(new.metrics), slices=tuple(reversed(new.slices))),
+        dataclasses.replace(old, metrics=mixed(old.metrics)),
+    )
+    assert again == decide(gate, new, old)
+
+
+@given(st.data())
+def test_a_better_model_fails_no_check_that_a_worse_one_passes(data: st.DataObject) -> None:
+    goal = data.draw(st.sampled_from(Goal))
+    better = min if goal is Goal.MINIMIZE else max
+    gains = st.floats(0, 10)
+
+    def side(name: str, value: float, losses: list[float], parts: list[float]) -> Evidence:
+        return Evidence(
+            model=name, digest=name, data=DATA, metrics={"m": value, "other": 1.0}, losses={"loss": losses}, row_ms=1.0,
+            slices=tuple(Slice(by="c", value=str(number), rows=5, metrics={"m": part}) for number, part in enumerate(parts)))
+
+    value, gain = data.draw(FINITE), data.draw(gains)
+    losses, parts = (data.draw(st.lists(FINITE, min_size=4, max_size=4)) for _ in range(2))
+    step = -1 if goal is Goal.MINIMIZE else 1
+    worse = side("m", value, losses, parts)
+    best = side("m", better(value, value + step * gain), [loss - data.draw(gains) for loss in losses],
+                [better(part, part + step * data.draw(gains)) for part in parts])
+    champion = side("old", data.draw(FINITE), data.draw(st.lists(FINITE, min_size=4, max_size=4)),
+                    data.draw(st.lists(FINITE, min_size=4, max_size=4)))
+    limit = data.draw(FINITE)
+    gate = Gate(
+        metric="m", goal=goal, thresholds={"m": Limits(high=limit) if goal is Goal.MINIMIZE else Limits(low=limit)},
+        absolute=data.draw(st.sampled_from([0.0, 1.0])), relative=data.draw(st.sampled_from([0.0, 0.5])),
+        confidence=Confidence(loss="loss", level=0.8, resamples=100), row_ms=2.0,
+        slices=SliceLimit(by=("c",), metric="m", goal=goal, worse=data.draw(FINITE.map(abs))))
+    for rival in (None, champion):
+        passed = {check.name for check in decide(gate, worse, rival).checks if check.passed}
+        assert passed <= {check.name for check in decide(gate, best, rival).checks if check.passed}
+
+
+def test_nothing_looked_at_is_no_pass() -> None:
+    assert not Decision(candidate="a", champion=None, checks=()).passed
+    assert Decision(candidate="a", champion=None, checks=(Check(name="x", passed=True, told=""),)).passed
+
+
+# --- what evaluations and MLflow write -------------------------------------------------------------------------------
+
+
+def test_an_evaluation_is_read() -> None:
+    found = evidence_of({
+        "test": {"digest": "sha256:1", "rows": 10, "labels": {"0": 6, "1": 4}, "columns": {"a": "int32"}},
+        "models": {"m": {
+            "digest": "abc", "size": 7, "metrics": {"loss": 0.5, "auc": None}, "latency": {"row_ms": 2, "rows_per_second": 5},
+            "slices": [{"by": "a", "value": "x", "rows": 3, "metrics": {"loss": None}}]}},
+    }, "m")
+    assert (found.digest, found.size, found.row_ms, found.rows_per_second) == ("abc", 7, 2, 5)
+    assert found.data == DataFacts(digest="sha256:1", rows=10, labels={"0": 6, "1": 4}, columns={"a": "int32"})
+    assert found.metrics["loss"] == 0.5
+    assert math.isnan(found.metrics["auc"])
+    assert math.isnan(found.slices[0].metrics["loss"])
+
+
+def test_a_signature_is_read_as_mlflow_writes_it() -> None:
+    assert signature_of({"flavors": {}}) is None
+    assert signature_of({"signature": {
+        "inputs": '[{"type": "integer", "name": "a", "required": true}, {"type": "double"}]',
+        "outputs": '[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}]', "params": None}}) == Signature(
+            inputs={"a": "integer", "1": "double"}, outputs={"0": "tensor float64[-1]"})
