@@ -190,7 +190,8 @@ def test_sobols_sequence_puts_one_point_in_each_part_of_each_dimension(seed: int
 
 
 def test_the_table_of_sobols_sequence_is_the_one_that_scipy_has() -> None:
-    qmc = pytest.importorskip("scipy.stats.qmc")
+    from scipy.stats import qmc  # scikit-learn brings it
+
     theirs = qmc.Sobol(SOBOL_DIMENSIONS, scramble=False, bits=30).random(512)
     ours = [[sobol(dimension, index) / 2**30 for dimension in range(SOBOL_DIMENSIONS)] for index in range(512)]
     assert (theirs == ours).all()

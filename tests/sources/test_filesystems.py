@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from mlops_lib.errors import InputError, RunError
@@ -15,8 +16,6 @@ from mlops_lib.sources import filesystems
 from mlops_lib.sources.downloads import Brought, Downloads, Unreachable
 from mlops_lib.sources.filesystems import StoredTree, azure_parts, connect
 from mlops_lib.stores.store import Store
-
-fsspec = pytest.importorskip("fsspec")
 
 
 @pytest.fixture
@@ -177,7 +176,6 @@ def test_an_azure_url_names_its_account_and_container(url: str, host: str, path:
 
 
 def test_an_account_that_nobody_answers_for_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("adlfs")
     monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING", raising=False)
     with pytest.raises(Unreachable, match=r"'https://acc\.blob\.core\.invalid/' could not be reached"):
         StoredTree("abfss://c@acc.dfs.core.invalid/x")
@@ -216,7 +214,6 @@ def test_a_package_that_is_missing_is_named_with_the_command_that_brings_it(
 
 
 def test_credentials_for_another_account_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("adlfs")
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", "AccountName=other;AccountKey=c2VjcmV0;EndpointSuffix=x")
     with pytest.raises(InputError, match="credentials for the account 'other', and the data is in 'acc'") as caught:
         connect("abfss://c@acc.dfs.core.windows.net/x")
@@ -271,7 +268,6 @@ AZURITE = shutil.which("azurite-blob")
 @pytest.fixture
 def azurite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Real blob storage on loopback, with an empty container; its URL."""
-    pytest.importorskip("adlfs")
     from azure.storage.blob import BlobServiceClient
 
     with socket.socket() as free:

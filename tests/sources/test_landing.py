@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from mlops_lib.errors import CompileError, InputError
 from mlops_lib.project import Project
 from mlops_lib.stores.records import Status
-
-fsspec = pytest.importorskip("fsspec")
 
 
 @pytest.fixture

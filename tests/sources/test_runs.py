@@ -5,14 +5,13 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import fsspec
 import pytest
 
 from mlops_lib.errors import CompileError, InputError
 from mlops_lib.plan import Action
 from mlops_lib.project import Project
 from mlops_lib.stores.records import Status
-
-fsspec = pytest.importorskip("fsspec")
 
 
 @pytest.fixture

@@ -394,7 +394,6 @@ def test_bayesian_sampling_without_optuna_is_refused_before_anything_runs(
 
 
 def test_a_bayesian_sweep_goes_on_with_the_trials_that_it_had_chosen(sweeping: Callable[..., Any]) -> None:
-    pytest.importorskip("optuna")
     body = f"len({{*(root / 'count').read_text().split()}}) == 6 and wait_for('go'); {LOGS}"
     shop = sweeping(body, limits={"max_total_trials": 8, "max_concurrent_trials": 1}, sampling_algorithm="bayesian")
     with shop.start("run", "p") as process:
