@@ -60,7 +60,8 @@ class _Commands(click.Group):
 def cli(context: click.Context, folder: str | None) -> None:
     """Azure ML pipelines: compile them, run them on this machine, see what they did.
 
-    Exit codes: 0 done, 1 a job failed, 2 wrong input, 4 a stage cannot be reached or lacks something, 130 canceled.
+    Exit codes: 0 done, 1 a job failed, 2 wrong input, 3 a gate refused, 4 a stage cannot be reached or lacks something,
+    130 canceled.
     """
     context.obj = folder
 

@@ -1,12 +1,13 @@
-"""``mlops stage``: what Terraform made of the stages, and what the project's files name and a stage lacks."""
+"""``mlops stage``: what Terraform made of the stages, what a stage lacks, and what a plan would lose."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from ..errors import MlopsError, Severity, StageError
+from ..errors import InputError, MlopsError, Severity, StageError, format_error
 from . import _columns, _print_json, _project, cli, json_option, show_finding
 from .compile import _plain
 
@@ -145,3 +146,35 @@ def check_stage(context: click.Context, stage: str, outputs: str | None, as_json
             click.echo(f"{found.workspace['name']} has all that the project's files name", err=True)
     if errors:
         context.exit(4 if lacking else 2)
+
+
+@stage.command("review")
+@click.argument("plan", metavar="PLAN", type=click.File("r", encoding="utf-8"))
+@click.option("--allow", "allowed", multiple=True, metavar="ADDRESS", help="A resource whose loss is meant; may be repeated.")
+@json_option
+def review_plan(plan: IO[str], allowed: tuple[str, ...], as_json: bool) -> None:
+    """Refuse a Terraform plan that would lose what cannot be made again.
+
+    PLAN is what terraform show -json says of a saved plan, or - for standard input. A workspace, account, vault, registry
+    or compute instance that would be deleted or replaced makes it exit with 3, and so does a network that would be opened
+    again.
+    """
+    import json
+
+    from ..infra.review import review
+
+    try:
+        document = json.load(plan)
+    except ValueError as error:
+        raise InputError(f"{plan.name} is not JSON: {error}", fix="terraform show -json tfplan > plan.json") from None
+    found = review(document, allowed=allowed)
+    if as_json:
+        _print_json([{"address": loss.address, "what": loss.what, "because": list(loss.because), "lost": loss.lost}
+                     for loss in found])
+    else:
+        for loss in found:
+            click.echo(format_error(str(loss), fix=f"change what leads to it, or agree to it: --allow '{loss.address}'"))
+        if not found:
+            click.echo("the plan loses nothing that cannot be made again", err=True)
+    if found:
+        sys.exit(3)

@@ -51,6 +51,7 @@ class Module:
     Attributes:
         resources: By type and name, ``azurerm_key_vault.this``: their arguments and blocks.
         calls: By name.
+        locals: By name, each a value or the text of an expression.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class Module:
     outputs: Mapping[str, Output] = field(default_factory=dict)
     resources: Mapping[str, Any] = field(default_factory=dict)
     calls: Mapping[str, Call] = field(default_factory=dict)
+    locals: Mapping[str, Any] = field(default_factory=dict)
 
     def called(self, name: str) -> Module:
         """The module that a call means."""
@@ -74,11 +76,14 @@ def read_module(folder: Path) -> Module:
     outputs: dict[str, Output] = {}
     resources: dict[str, Any] = {}
     calls: dict[str, Call] = {}
+    named: dict[str, Any] = {}
     files = sorted(folder.glob("*.tf")) if folder.is_dir() else []
     if not files:
         raise InputError(f"{folder} has no .tf file", why="a module is a folder of them", fix="correct the path")
     for path in files:
         document = _parsed(path)
+        for block in document.get("locals", ()):
+            named |= {name: value for name, value in block.items() if not name.startswith("__")}
         for name, body in _named(document, "variable"):
             variables[name] = Variable(type=_expression(body.get("type", "any")), description=_text(body.get("description")),
                                        default=_shown(body["default"]) if "default" in body else None,
@@ -91,7 +96,8 @@ def read_module(folder: Path) -> Module:
         for name, body in _named(document, "module"):
             calls[name] = Call(source=_text(body.get("source")),
                                arguments={key: value for key, value in body.items() if not key.startswith("__")})
-    return Module(folder=folder, variables=variables, outputs=outputs, resources=resources, calls=calls)
+    return Module(folder=folder, variables=variables, outputs=outputs, resources=resources, calls=calls,
+                  locals=named)
 
 
 def check(root: Path) -> None:

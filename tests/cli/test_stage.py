@@ -115,3 +115,28 @@ def test_terraform_files_that_no_longer_declare_the_contract_exit_with_four(shop
     done = mlops("check", "dev", cwd=shop)
     assert done.returncode == 4
     assert f"the output 'aml' of {root.relative_to(shop)} lacks stage, subscription_id" in done.stderr
+
+
+# --- plans -------------------------------------------------------------------------------------------------------------
+
+VAULT = 'module.key_vault.azurerm_key_vault.this["own"]'
+PLAN = {"planned_values": {}, "resource_changes": [{"address": VAULT, "type": "azurerm_key_vault", "change": {"actions": ["delete"]}}]}
+
+
+def test_a_plan_that_would_lose_something_is_refused_until_that_is_meant(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(json.dumps(PLAN))
+    done = mlops("review", "plan.json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout == f"{VAULT} would be deleted: with it its secrets and keys\n  fix: change what leads to it, or agree to it: --allow '{VAULT}'\n"
+    [loss] = json.loads(mlops("review", "plan.json", "--json", cwd=tmp_path).stdout)
+    assert (loss["address"], loss["what"]) == (VAULT, "deleted")
+    done = mlops("review", "plan.json", "--allow", VAULT, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "the plan loses nothing that cannot be made again\n")
+
+
+def test_what_is_no_plan_is_told(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text("{")
+    done = mlops("review", "plan.json", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "plan.json is not JSON" in done.stderr
+    assert mlops("review", "gone.json", cwd=tmp_path).returncode == 2

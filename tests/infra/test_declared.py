@@ -87,6 +87,9 @@ variable "key" {
 resource "azurerm_key_vault" "this" {
   name = "x"
 }
+locals {
+  private = var.nodes == null
+}
 module "inner" {
   source = "./inner"
   nodes  = var.nodes
@@ -103,7 +106,8 @@ output "id" {
     assert (key.description, key.default, key.sensitive) == ('Never "shown".', None, True)
     assert module.outputs["id"].value == "${azurerm_key_vault.this.id}"
     assert list(module.resources) == ["azurerm_key_vault.this"]
-    assert module.calls["inner"].source == "./inner"
+    assert (module.calls["inner"].source, module.calls["inner"].arguments["nodes"]) == ("./inner", "${var.nodes}")
+    assert module.locals == {"private": "${var.nodes == null}"}
 
 
 @pytest.mark.parametrize(("text", "words"), [(None, "has no .tf file"), ('variable "x" {', "is not HCL"), ("\udcff", "not UTF-8")])
