@@ -24,12 +24,8 @@ run "lets_a_deployer_grant_what_stages_grant_and_no_more" {
   }
 }
 
-run "opens_to_one_environment_each" {
+run "tells_a_stage_where_its_state_is" {
   command = plan
-
-  variables {
-    repository = "acme/flights"
-  }
 
   assert {
     condition     = output.stages["qa"].resource_group_mode == "shared" && output.stages["qa"].backend.container_name == "state-qa"

@@ -13,17 +13,3 @@ output "name" {
   description = "Name of the registry; null when there is none."
   value       = local.registry.name
 }
-
-output "roles" {
-  description = "The names of the roles to pull and to push that this registry honours."
-  value = {
-    AbacRepositoryPermissions = {
-      pull = "Container Registry Repository Reader"
-      push = "Container Registry Repository Writer"
-    }
-    LegacyRegistryPermissions = {
-      pull = "AcrPull"
-      push = "AcrPush"
-    }
-  }[var.role_assignment_mode]
-}

@@ -20,7 +20,7 @@ variable "grants" {
 
   validation {
     condition     = alltrue([for grant in var.grants : !contains(lookup(local.ignored_roles, var.role_assignment_mode, []), grant.role)])
-    error_message = "A registry with ${var.role_assignment_mode} ignores: ${join(", ", [for name, grant in var.grants : "${grant.role} (${name})" if contains(lookup(local.ignored_roles, var.role_assignment_mode, []), grant.role)])}. The output roles has those that it takes."
+    error_message = "A registry with ${var.role_assignment_mode} ignores: ${join(", ", [for name, grant in var.grants : "${grant.role} (${name})" if contains(lookup(local.ignored_roles, var.role_assignment_mode, []), grant.role)])}. It honours ${join(", ", local.ignored_roles[var.role_assignment_mode == local.modes[0] ? local.modes[1] : local.modes[0]])}."
   }
 
   validation {

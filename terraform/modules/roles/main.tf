@@ -10,6 +10,11 @@ locals {
     storage   = ["Storage Blob Data Contributor", "Storage File Data Privileged Contributor"]
     workspace = ["AzureML Compute Operator", "AzureML Data Scientist"]
   }
+  registry_roles = {
+    AbacRepositoryPermissions = { pull = "Container Registry Repository Reader", push = "Container Registry Repository Writer" }
+    LegacyRegistryPermissions = { pull = "AcrPull", push = "AcrPush" }
+  }
+  images = local.registry_roles[var.role_assignment_mode]
   # To let the workspace's network into what it is to reach by private endpoint.
   approving = [for role in ["Azure AI Enterprise Network Connection Approver"] : role if var.managed_network]
 
@@ -20,13 +25,13 @@ locals {
       application_insights = ["Contributor"]
       data_accounts        = local.approving
       key_vault            = concat(["Contributor", "Key Vault Administrator"], local.approving)
-      registry             = concat(["Contributor", var.registry_roles.pull, var.registry_roles.push], local.approving)
+      registry             = concat(["Contributor", local.images.pull, local.images.push], local.approving)
       storage              = concat(["Contributor", "Storage Blob Data Contributor", "Storage File Data Privileged Contributor"], local.approving)
       workspace            = ["Contributor"]
     }
     # What code of jobs may: write its outputs and pull its image. No secrets: no datastore has a key.
     jobs = {
-      registry = [var.registry_roles.pull]
+      registry = [local.images.pull]
       storage = concat(
         ["Storage Blob Data Contributor"],
         [for role in ["Storage File Data Privileged Contributor"] : role if var.jobs.mount_file_share],
@@ -64,14 +69,14 @@ locals {
     ]...)
   }
 
-  # On the container of a datastore: jobs as it says, the workspace to show it in the studio, people to read.
+  # On the container of a datastore: jobs as it says, the workspace to show it in the studio, data scientists to read.
   datastores = {
     for name, access in var.datastores : name => {
       for who, principal in local.principals : "${who}/${who == "jobs" ? local.datastore_access[access] : local.datastore_access.read}" => {
         principal_id   = principal.id
         principal_type = principal.type
         role           = who == "jobs" ? local.datastore_access[access] : local.datastore_access.read
-      } if who != "ci"
+      } if contains(["data_scientists", "jobs", "workspace"], who)
     }
   }
 }

@@ -65,11 +65,14 @@ variable "people" {
   }
 }
 
-variable "registry_roles" {
-  description = "The names of the roles to pull and to push that the registry honours."
-  type = object({
-    pull = string
-    push = string
-  })
-  nullable = false
+variable "role_assignment_mode" {
+  description = "Which roles the registry honours: LegacyRegistryPermissions (AcrPull and AcrPush) or AbacRepositoryPermissions (Container Registry Repository Reader and Writer)."
+  type        = string
+  default     = "LegacyRegistryPermissions"
+  nullable    = false
+
+  validation {
+    condition     = contains(keys(local.registry_roles), var.role_assignment_mode)
+    error_message = "role_assignment_mode is ${join(" or ", keys(local.registry_roles))}, not \"${var.role_assignment_mode}\"."
+  }
 }

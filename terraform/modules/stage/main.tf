@@ -151,13 +151,13 @@ resource "azurerm_role_assignment" "encryption" {
 module "roles" {
   source = "../roles"
 
-  data_scientists_may = var.data_scientists_may
-  datastores          = { for name, datastore in var.datastores : name => datastore.access if datastore.type != "file_share" }
-  identities          = { for name, identity in module.identities.identities : name => identity.principal_id }
-  jobs                = var.jobs
-  managed_network     = local.isolated
-  people              = var.people
-  registry_roles      = module.registry.roles
+  data_scientists_may  = var.data_scientists_may
+  datastores           = { for name, datastore in var.datastores : name => datastore.access if datastore.type != "file_share" }
+  identities           = { for name, identity in module.identities.identities : name => identity.principal_id }
+  jobs                 = var.jobs
+  managed_network      = local.isolated
+  people               = var.people
+  role_assignment_mode = var.registry.role_assignment_mode
 }
 
 module "log_analytics" {

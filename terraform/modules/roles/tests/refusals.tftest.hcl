@@ -1,8 +1,7 @@
 # What is refused, and by which rule: one example of each. tests/terraform/test_refusals.py looks at what is said.
 
 variables {
-  identities     = { jobs = "00000000-0000-0000-0000-0000000000e1", workspace = "00000000-0000-0000-0000-000000000001" }
-  registry_roles = { pull = "AcrPull", push = "AcrPush" }
+  identities = { jobs = "00000000-0000-0000-0000-0000000000e1", workspace = "00000000-0000-0000-0000-000000000001" }
 }
 
 run "unknown_access_of_people" {
@@ -23,6 +22,16 @@ run "unknown_access_of_jobs" {
   }
 
   expect_failures = [var.datastores]
+}
+
+run "unknown_role_assignment_mode" {
+  command = plan
+
+  variables {
+    role_assignment_mode = "rbac"
+  }
+
+  expect_failures = [var.role_assignment_mode]
 }
 
 run "group_by_name" {

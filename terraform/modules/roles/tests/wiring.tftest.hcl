@@ -1,7 +1,6 @@
 variables {
-  identities     = { jobs = "00000000-0000-0000-0000-0000000000a2", workspace = "00000000-0000-0000-0000-0000000000b2" }
-  people         = { ci = "00000000-0000-0000-0000-0000000000c1", data_scientists = "00000000-0000-0000-0000-0000000000d1", readers = "00000000-0000-0000-0000-0000000000d2" }
-  registry_roles = { pull = "AcrPull", push = "AcrPush" }
+  identities = { jobs = "00000000-0000-0000-0000-0000000000a2", workspace = "00000000-0000-0000-0000-0000000000b2" }
+  people     = { ci = "00000000-0000-0000-0000-0000000000c1", data_scientists = "00000000-0000-0000-0000-0000000000d1", readers = "00000000-0000-0000-0000-0000000000d2" }
 }
 
 run "lets_jobs_write_their_outputs_and_nothing_else" {
@@ -22,8 +21,8 @@ run "lets_jobs_write_their_outputs_and_nothing_else" {
   }
 
   assert {
-    condition     = !anytrue([for grants in output.datastores : contains([for grant in grants : grant.principal_id], var.people.ci)])
-    error_message = "CI may read data."
+    condition     = length(setintersection([for grant in output.datastores.raw : grant.principal_id], [var.people.ci, var.people.readers])) == 0
+    error_message = "CI or readers may read data."
   }
 }
 
@@ -99,5 +98,18 @@ run "knows_nobody" {
   assert {
     condition     = length(output.grants.resource_group) == 0 && toset([for grant in output.grants.workspace : grant.principal_id]) == toset([var.identities.workspace])
     error_message = "Somebody who is not there has a role."
+  }
+}
+
+run "knows_the_registries_of_the_newer_kind" {
+  command = plan
+
+  variables {
+    role_assignment_mode = "AbacRepositoryPermissions"
+  }
+
+  assert {
+    condition     = [for key, grant in output.grants.registry : grant.role if startswith(key, "jobs/")] == ["Container Registry Repository Reader"] && !anytrue([for grant in output.grants.registry : startswith(grant.role, "Acr")])
+    error_message = "Roles are granted that such a registry ignores."
   }
 }
