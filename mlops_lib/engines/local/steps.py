@@ -90,6 +90,8 @@ class Scene:
         run: The run's id.
         work: The folder of the steps' workplaces.
         mlflow_run: The id of the run's MLflow run.
+        outside: The variables of this process that steps get.
+        clear: Removes the workplace of a step that is over; may return before it is gone.
     """
 
     store: Store
@@ -99,7 +101,9 @@ class Scene:
     experiment: str
     mlflow_run: str
     tracking: Tracking
+    outside: Mapping[str, str]
     launcher_for: Callable[[Step], Launcher]
+    clear: Callable[[Workplace], object] = Workplace.remove
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +185,13 @@ class StepAtWork:
         place = self._prepare()
         try:
             ended = self._run_in(place)
-        finally:
+        except BaseException:
             place.remove()
-        if ended.record.status is not Status.COMPLETED:
+            raise
+        if ended.record.status is Status.COMPLETED:
+            self._scene.clear(place)
+        else:
+            place.remove()  # first: it may be what fills the disk
             self._scene.store.records.save_steps([ended.record])
         return ended
 
@@ -238,7 +246,8 @@ class StepAtWork:
 
     def _variables(self, place: Workplace, mlflow_run: str, mlflow: Mapping[str, str]) -> dict[str, str]:
         scene = self._scene
-        return place.variables(self._step, run=scene.mlflow_run, step_run=mlflow_run, experiment=scene.experiment,
+        return place.variables(self._step, outside=scene.outside, run=scene.mlflow_run, step_run=mlflow_run,
+                               experiment=scene.experiment,
                                threads=max(1, self.task.threads // _processes(self._step, self.task.threads)), mlflow=mlflow,
                                searched=self.task.trial.record.parameters if self.task.trial else {},
                                programs=self.task.software.programs if self.task.software else None)

@@ -6,6 +6,7 @@ The engine opens a port and only watches it. The first connection starts MLflow'
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import secrets
@@ -139,7 +140,7 @@ class Tracking:
         experiment_id = self._experiment_id()
         if experiment_id is not None:
             variables["MLFLOW_EXPERIMENT_ID"] = experiment_id
-        return run_id, {**variables, **self._past_the_proxy()}
+        return run_id, {**variables, **self._past_the_proxy}
 
     def _experiment_id(self) -> str | None:
         import sqlite3
@@ -157,6 +158,7 @@ class Tracking:
             return None
         return str(found[0]) if found else None
 
+    @functools.cached_property
     def _past_the_proxy(self) -> Mapping[str, str]:
         given = {name.lower(): value for name, value in self._environment.items() if name.lower().endswith("_proxy")}
         if not given.keys() & {"http_proxy", "all_proxy"}:

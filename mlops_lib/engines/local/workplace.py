@@ -24,7 +24,12 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
 _COPIED_BYTES = 256 << 20
 _NOWHERE = "00000000-0000-0000-0000-000000000000"  # the subscription of a workspace that is none
 _LINK = ".link"  # no step has a name with a dot in front
-_FROM_OUTSIDE = re.compile(r"(AZUREML|AZURE_ML|MLFLOW)_.*|BASH_ENV|ENV|PYTHONPATH|PYTHONHOME")
+_NOT_FROM_OUTSIDE = re.compile(r"(AZUREML|AZURE_ML|MLFLOW)_.*|BASH_ENV|ENV|PYTHONPATH|PYTHONHOME")
+
+
+def from_outside(environment: Mapping[str, str]) -> dict[str, str]:
+    """A process's variables without what belongs to another run."""
+    return {name: value for name, value in environment.items() if not _NOT_FROM_OUTSIDE.fullmatch(name)}
 
 
 @contextlib.contextmanager
@@ -116,10 +121,10 @@ class Workplace:
         values: dict[str, str | None] = {name: self.inputs.get(name) for name in step.component.inputs}
         return render(step.component.command, values, {name: str(path) for name, path in self.outputs.items()})
 
-    def variables(self, step: Step, *, run: str, step_run: str, experiment: str, threads: int,
+    def variables(self, step: Step, *, outside: Mapping[str, str], run: str, step_run: str, experiment: str, threads: int,
                   mlflow: Mapping[str, str], searched: Iterable[str] = (), programs: Path | None = None) -> dict[str, str]:
-        """The step's environment: this process's, without what belongs to another run, and what Azure ML sets."""
-        variables = {name: value for name, value in os.environ.items() if not _FROM_OUTSIDE.fullmatch(name)}
+        """The step's environment: what `from_outside` gave, and what Azure ML sets."""
+        variables = dict(outside)
         # The interpreter that runs us runs the steps, unless they have one of their own: its folder comes first.
         folder = programs or os.path.dirname(sys.executable)
         variables["PATH"] = f"{folder}{os.pathsep}{variables.get('PATH', os.defpath)}"

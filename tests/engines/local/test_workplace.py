@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlops_lib.engines.local import workplace
-from mlops_lib.engines.local.workplace import Workplace, clear, unquoted
+from mlops_lib.engines.local.workplace import Workplace, clear, from_outside, unquoted
 from mlops_lib.graph import Step, build
 from mlops_lib.spec import CommandComponent, Input, Job, Output, PipelineJob
 from mlops_lib.stores.snapshots import snapshot
@@ -42,6 +42,7 @@ def prepare(
 def variables(place: Workplace, step: Step, threads: int = 2) -> dict[str, str]:
     return place.variables(
         step,
+        outside=from_outside(os.environ),
         run="root",
         step_run="child",
         experiment="exp",
