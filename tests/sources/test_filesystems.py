@@ -1,7 +1,6 @@
 import builtins
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 import fsspec
 import pytest
 
+from mlops_lib.emulator.azurite import program as azurite_program
 from mlops_lib.errors import InputError, RunError
 from mlops_lib.sources import filesystems
 from mlops_lib.sources.downloads import Brought, Downloads, Unreachable
@@ -262,9 +262,6 @@ def test_the_package_of_every_scheme_is_known() -> None:
     assert set(filesystems._PACKAGES) == set(STORES)
 
 
-AZURITE = shutil.which("azurite-blob")
-
-
 @pytest.fixture
 def azurite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Real blob storage on loopback, with an empty container; its URL."""
@@ -276,7 +273,7 @@ def azurite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("AZURITE_ACCOUNTS", "acc:a2V5")
     text = f"DefaultEndpointsProtocol=http;AccountName=acc;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:{port}/acc;"
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
-    command = [str(AZURITE), "--silent", "--skipApiVersionCheck", "--location", str(tmp_path / "blobs"), "--blobPort", str(port)]
+    command = ["node", str(azurite_program()), "--silent", "--skipApiVersionCheck", "--location", str(tmp_path / "blobs"), "--blobPort", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             while process.poll() is None:
@@ -291,7 +288,6 @@ def azurite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             process.terminate()
 
 
-@pytest.mark.skipif(AZURITE is None, reason="needs azurite-blob: npm install -g azurite")
 def test_azure_storage_is_read_and_written(azurite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = tmp_path / "made"
     (made / "deep").mkdir(parents=True)
