@@ -108,15 +108,15 @@ class Account:
         query = self.signed(container, path, permissions="cw")
         self._send("PUT", f"/{container}/{quote(path)}?{query}", content, headers=headers)
 
-    def download(self, container: str, prefix: str, folder: Path) -> int:
+    def download(self, container: str, prefix: str, folder: Path, notes: Path) -> int:
         """Bring a blob, or all below a folder of blobs, to *folder*; how many there were.
 
-        What is there with the same ETag is left alone; what is not among the blobs any more is removed.
+        What is there with the same ETag is left alone; what is not among the blobs any more is removed. *notes* is a file for
+        what was brought the last time, the same for the same blobs.
         """
         prefix = prefix.strip("/")
         blobs = [blob for blob in self.list(container, prefix)
                  if not prefix or blob.path == prefix or blob.path.startswith(f"{prefix}/")]
-        notes = folder.with_name(f".{folder.name}.etags")
         known = dict(line.split("\t", 1) for line in notes.read_text().splitlines()) if notes.exists() else {}
         wanted: dict[str, Blob] = {}
         for blob in blobs:

@@ -89,6 +89,7 @@ class Emulator:
             tokens = Tokens(known["signing"].encode(), tenant=self.setup.tenant, client=self.setup.client)
             self.world = World(setup=self.setup, home=self.home, resources=resources, account=account, tokens=tokens,
                                client_secret=known["client"])
+            stack.callback(self.world.close)
             make_workspace(self.world, self.setup.workspace)
             self._authority = certificates.authority
             self._federated = self.home / "federated-token"
@@ -99,6 +100,7 @@ class Emulator:
                                               refused=self.refused.append, context=context))
             stack.callback(self._server.close)
             self._server.start()
+            self.world.runner.resume()
             self._stack = stack.pop_all()
         self._lock = threading.Lock()
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from . import arm, computes, datastores, identity, versions, workspaces
+from . import arm, computes, datastores, history, identity, jobs, versions, workspaces
 from .router import PROVIDER, WORKSPACE, Absent, Router, Service
 
 _ABSENT = (
-    (f"{WORKSPACE}/jobs", "jobs"),
     (f"{WORKSPACE}/schedules", "schedules"),
     (f"{WORKSPACE}/onlineEndpoints", "online endpoints"),
     (f"{WORKSPACE}/batchEndpoints", "batch endpoints"),
@@ -23,5 +22,6 @@ _ABSENT = (
 )
 
 ROUTER = Router(
-    [*identity.ROUTES, *workspaces.ROUTES, *datastores.ROUTES, *computes.ROUTES, *versions.ROUTES, *arm.ROUTES],
+    [*identity.ROUTES, *workspaces.ROUTES, *datastores.ROUTES, *computes.ROUTES, *versions.ROUTES, *jobs.ROUTES, *arm.ROUTES,
+     *history.ROUTES],
     [Absent(Service.MANAGEMENT, pattern, what) for pattern, what in _ABSENT])

@@ -104,7 +104,7 @@ class _Handlers:
         versions = world.resources.all_in(f"{resource.id}/versions")
         told = {"isArchived": False, "tags": {}, "properties": {}, **resource.properties}
         if versions:
-            told |= {"latestVersion": versions[-1].name, "nextVersion": _next(versions)}
+            told |= {"latestVersion": versions[-1].name, "nextVersion": next_version(versions)}
         else:
             told |= {"latestVersion": None, "nextVersion": "1"}
         if self.family.segment == "data":
@@ -201,7 +201,7 @@ def _viewed(request: Request, resources: Iterable[Resource]) -> Iterable[Resourc
     return [resource for resource in resources if bool(resource.properties.get("isArchived")) in wanted]
 
 
-def _next(versions: Iterable[Resource]) -> str:
+def next_version(versions: Iterable[Resource]) -> str:
     """The number after the highest; versions that are no numbers do not count."""
     numbers = [int(resource.name) for resource in versions if re.fullmatch(r"[0-9]{1,18}", resource.name)]
     return str(max(numbers, default=0) + 1)

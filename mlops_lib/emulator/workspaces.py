@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import arm, hosts
 from .computes import body_of
 from .datastores import blob_datastore
+from .resources import Resource
 from .router import PROVIDER, WORKSPACE, Route, Service
 from .setup import container
 from .wire import Request, Response
@@ -52,13 +53,20 @@ def make_workspace(world: World, name: str) -> str:
 
 
 def get(world: World, request: Request) -> Response:
-    return arm.answer(arm.workspace(world, request))
+    found = arm.workspace(world, request)
+    return Response(body=_shown(world, found), headers={"ETag": found.etag})
+
+
+def _shown(world: World, workspace: Resource) -> dict[str, Any]:
+    """A workspace with the address of its MLflow, which is another one after each start."""
+    answer = arm.shown(workspace)
+    return {**answer, "properties": {**answer["properties"], "mlFlowTrackingUri": world.tracking(workspace.id)}}
 
 
 def listed(world: World, request: Request) -> Response:
     collection = (f"/subscriptions/{request['subscription']}/resourceGroups/{request['group']}/providers/"
                   "Microsoft.MachineLearningServices/workspaces")
-    return arm.page(world, request, map(arm.shown, world.resources.all_in(collection)))
+    return arm.page(world, request, [_shown(world, found) for found in world.resources.all_in(collection)])
 
 
 def discovery(world: World, request: Request) -> Response:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import threading
+import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..engines.local.tracking import Tracking
 from .blobs import Account
 from .resources import Resources
+from .runner import Runner
 from .setup import Setup
 from .tokens import Tokens
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class World:
     """The state behind the routes.
 
     Attributes:
         home: The emulator's folder.
         client_secret: Of the setup's client, for tokens.
+        runner: Runs jobs.
     """
 
     setup: Setup
@@ -26,6 +32,12 @@ class World:
     account: Account
     tokens: Tokens
     client_secret: str
+    runner: Runner = field(init=False)
+    _trackings: dict[str, Tracking] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.runner = Runner(self)
 
     @property
     def location(self) -> str:
@@ -34,3 +46,19 @@ class World:
     @property
     def page_size(self) -> int:
         return self.setup.page_size
+
+    def tracking(self, workspace: str) -> str:
+        """The address of a workspace's MLflow, where its jobs log; nothing of MLflow is started before it is used."""
+        name = workspace.rpartition("/")[2].lower()
+        with self._lock:
+            if name not in self._trackings:
+                folder = self.home / "workspaces" / name / ".mlops" / "mlflow"
+                self._trackings[name] = Tracking(folder, experiment="Default", run_id=uuid.uuid4().hex, run_name=name,
+                                                 environment=os.environ)
+            return self._trackings[name].uri
+
+    def close(self) -> None:
+        """End what is at work."""
+        self.runner.close()
+        for tracking in self._trackings.values():
+            tracking.close(succeeded=True)

@@ -71,12 +71,28 @@ class LocalEngine:
         self._ground = ground
         self._jobs = jobs or cores()
         self._launcher_for = launcher_for
+        self._at_work: set[_Execution] = set()
+        self._lock = threading.Lock()
+
+    def cancel(self) -> None:
+        """End what it is running, as Ctrl-C would; from any thread."""
+        with self._lock:
+            at_work = list(self._at_work)
+        for execution in at_work:
+            execution.interrupt()
 
     def submit(self, plan: Plan, *, request: Mapping[str, Any], listener: Listener = lambda event: None) -> Run:
         """Run *plan* to its end; a failed step makes a failed Run, not an exception."""
         sampling.check(planned.step for planned in plan.steps.values() if planned.action is not Action.REUSE)
         with ExitStack() as stack:
-            return self._execution(stack, plan, request=request, listener=listener).run()
+            execution = self._execution(stack, plan, request=request, listener=listener)
+            with self._lock:
+                self._at_work.add(execution)
+            try:
+                return execution.run()
+            finally:
+                with self._lock:
+                    self._at_work.discard(execution)
 
     def hand_over(self, plan: Plan, use: Callable[[Invocation], int]) -> int:
         """Lay out the one step of *plan* as if it were to run, and let *use* do what it likes there; nothing is kept.
@@ -242,10 +258,14 @@ class _Execution:
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
-    def _interrupted(self) -> None:
-        """Ctrl-C, at any moment: taken note of, and dealt with in turn; a third one is not waited with."""
+    def interrupt(self) -> None:
+        """The user wants it to end: taken note of, and dealt with in turn."""
         self.interrupts += 1
         self.inbox.put(_INTERRUPT)
+
+    def _interrupted(self) -> None:
+        """Ctrl-C, at any moment; a third one is not waited with."""
+        self.interrupt()
         if self.interrupts > 2:
             raise KeyboardInterrupt
 
