@@ -285,7 +285,7 @@ def azurite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
                 client.create_container("lake")
             yield "wasbs://lake@acc.blob.core.windows.net"
         finally:
-            process.terminate()
+            process.kill()  # asked politely, it waits for its clients to hang up
 
 
 def test_azure_storage_is_read_and_written(azurite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
