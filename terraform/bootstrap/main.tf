@@ -1,6 +1,14 @@
 # What the stages' Terraform needs before it can run: where its state is, and who it is. Applied once, by an owner.
 
 locals {
+  patterns = {
+    container = "(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\\.Storage/storageAccounts/[a-z0-9]{3,24}/blobServices/default/containers/[^/]+$"
+    guid      = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+    shared    = "(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\\.(KeyVault/vaults|ContainerRegistry/registries)/[^/]+$"
+    stage     = "^(dev|qa|prod)(-[a-z0-9]{1,8})?$"
+  }
+  elsewhere = ["Log Analytics Contributor", "Network Contributor", "Private DNS Zone Contributor", "Reader"]
+
   # What the modules grant, as Azure numbers it: whoever deploys a stage can grant these and nothing else.
   roles = {
     "AcrPull"                                         = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
@@ -79,6 +87,8 @@ locals {
       # Every plan reads the account of a datastore, wherever it is.
       { for key, id in stage.containers : "${name}/${key}/Reader" => { condition = null, role = "Reader", scope = split("/blobServices/", id)[0], stage = name } },
       { for key, id in stage.containers : "${name}/${key}/granting" => { condition = local.granting_data, role = "Role Based Access Control Administrator", scope = id, stage = name } },
+      { for key, id in stage.shared : "${name}/${key}/Reader" => { condition = null, role = "Reader", scope = id, stage = name } },
+      { for key, id in stage.shared : "${name}/${key}/granting" => { condition = local.granting, role = "Role Based Access Control Administrator", scope = id, stage = name } },
       { for key, other in stage.grants : "${name}/${key}" => { condition = null, role = other.role, scope = other.scope, stage = name } },
     )
   ]...)

@@ -8,6 +8,7 @@ provider "azurerm" {
   resource_provider_registrations = "none"
   resource_providers_to_register = [
     "Microsoft.AlertsManagement",
+    "Microsoft.Cdn",
     "Microsoft.Consumption",
     "Microsoft.ContainerRegistry",
     "Microsoft.Insights",

@@ -57,7 +57,8 @@ variable "stages" {
     subscription_id: a subscription of its own, on which its deployer has roles; null: this one, where it has them on a resource group that is made here (the stage then says resource_group_mode = "shared").
     credentials: who else signs in as its ci or its deployer (Azure Pipelines, another branch), by a name of the caller's.
     containers: resource ids of containers elsewhere that its datastores name, so that its deployer may grant reading them.
-    grants: other roles of its deployer, each with its scope: Network Contributor on a subnet, Private DNS Zone Contributor on a zone.
+    shared: resource ids of vaults and registries of others that it uses, so that its deployer may grant roles on them.
+    grants: other roles of its deployer, each with its scope: Network Contributor on a subnet, Private DNS Zone Contributor on a zone, Log Analytics Contributor on a shared workspace.
   EOT
   type = map(object({
     containers = optional(map(string), {})
@@ -77,29 +78,35 @@ variable "stages" {
       role  = string
       scope = string
     })), {})
+    shared          = optional(map(string), {})
     subscription_id = optional(string)
   }))
   default  = { dev = {}, prod = {}, qa = {} }
   nullable = false
 
   validation {
-    condition     = alltrue([for name in keys(var.stages) : can(regex("^(dev|qa|prod)(-[a-z0-9]{1,8})?$", name))])
-    error_message = "A stage is dev, qa or prod, or one of these and up to 8 lower-case letters and digits after a '-'; not so: ${join(", ", [for name in keys(var.stages) : name if !can(regex("^(dev|qa|prod)(-[a-z0-9]{1,8})?$", name))])}."
+    condition     = alltrue([for name in keys(var.stages) : can(regex(local.patterns.stage, name))])
+    error_message = "A stage is dev, qa or prod, or one of these and up to 8 lower-case letters and digits after a '-'; not so: ${join(", ", [for name in keys(var.stages) : name if !can(regex(local.patterns.stage, name))])}."
   }
 
   validation {
-    condition     = alltrue([for stage in var.stages : stage.subscription_id == null ? true : can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", stage.subscription_id))])
-    error_message = "A stage's subscription_id is a GUID in lower case; not so in: ${join(", ", [for name, stage in var.stages : name if stage.subscription_id == null ? false : !can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", stage.subscription_id))])}."
+    condition     = alltrue([for stage in var.stages : stage.subscription_id == null ? true : can(regex(local.patterns.guid, stage.subscription_id))])
+    error_message = "A stage's subscription_id is a GUID in lower case; not so in: ${join(", ", [for name, stage in var.stages : name if stage.subscription_id == null ? false : !can(regex(local.patterns.guid, stage.subscription_id))])}."
   }
 
   validation {
-    condition     = alltrue(flatten([for stage in var.stages : [for id in stage.containers : can(regex("(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\\.Storage/storageAccounts/[a-z0-9]{3,24}/blobServices/default/containers/[^/]+$", id))]]))
-    error_message = "containers are resource ids (…/storageAccounts/…/blobServices/default/containers/…); not so: ${join(", ", flatten([for name, stage in var.stages : [for key, id in stage.containers : "${name}/${key}" if !can(regex("(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\\.Storage/storageAccounts/[a-z0-9]{3,24}/blobServices/default/containers/[^/]+$", id))]]))}."
+    condition     = alltrue(flatten([for stage in var.stages : [for id in stage.containers : can(regex(local.patterns.container, id))]]))
+    error_message = "containers are resource ids (…/storageAccounts/…/blobServices/default/containers/…); not so: ${join(", ", flatten([for name, stage in var.stages : [for key, id in stage.containers : "${name}/${key}" if !can(regex(local.patterns.container, id))]]))}."
   }
 
   validation {
-    condition     = alltrue(flatten([for stage in var.stages : [for grant in stage.grants : contains(["Network Contributor", "Private DNS Zone Contributor", "Reader"], grant.role)]]))
-    error_message = "Elsewhere a deployer has Network Contributor, Private DNS Zone Contributor or Reader; unknown: ${join(", ", flatten([for name, stage in var.stages : [for key, grant in stage.grants : "${grant.role} (${name}/${key})" if !contains(["Network Contributor", "Private DNS Zone Contributor", "Reader"], grant.role)]]))}."
+    condition     = alltrue(flatten([for stage in var.stages : [for id in stage.shared : can(regex(local.patterns.shared, id))]]))
+    error_message = "shared has resource ids of vaults and registries (…/Microsoft.KeyVault/vaults/…, …/Microsoft.ContainerRegistry/registries/…); not so: ${join(", ", flatten([for name, stage in var.stages : [for key, id in stage.shared : "${name}/${key}" if !can(regex(local.patterns.shared, id))]]))}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for stage in var.stages : [for grant in stage.grants : contains(local.elsewhere, grant.role)]]))
+    error_message = "Elsewhere a deployer has ${join(", ", local.elsewhere)}; unknown: ${join(", ", flatten([for name, stage in var.stages : [for key, grant in stage.grants : "${grant.role} (${name}/${key})" if !contains(local.elsewhere, grant.role)]]))}."
   }
 }
 

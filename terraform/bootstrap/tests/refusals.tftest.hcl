@@ -67,6 +67,22 @@ run "account_for_a_container" {
   expect_failures = [var.stages]
 }
 
+run "account_that_is_shared" {
+  command = plan
+
+  variables {
+    stages = {
+      dev = {
+        shared = {
+          data = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Storage/storageAccounts/sthub"
+        }
+      }
+    }
+  }
+
+  expect_failures = [var.stages]
+}
+
 run "unknown_role_elsewhere" {
   command = plan
 

@@ -73,3 +73,18 @@ run "lets_a_deployer_read_and_share_a_container_of_others" {
     error_message = "On a container of others it may make contributors."
   }
 }
+
+run "lets_a_deployer_share_a_vault_of_others" {
+  command = plan
+
+  variables {
+    stages = {
+      dev = { shared = { vault = "/subscriptions/00000000-0000-0000-0000-000000000002/resourceGroups/rg-hub/providers/Microsoft.KeyVault/vaults/kv-hub" } }
+    }
+  }
+
+  assert {
+    condition     = azurerm_role_assignment.deployer["dev/vault/granting"].condition == azurerm_role_assignment.deployer["dev/granting"].condition && azurerm_role_assignment.deployer["dev/vault/Reader"].scope == var.stages.dev.shared.vault
+    error_message = "The deployer may grant more on a vault of others than on its own group, or cannot read it."
+  }
+}

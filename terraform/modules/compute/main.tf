@@ -5,7 +5,7 @@ locals {
     cluster  = "^[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]$"
     duration = "^P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+S)?)?$"
     guid     = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
-    instance = "^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$"
+    instance = "^[a-zA-Z][a-zA-Z0-9-]{2,22}[a-zA-Z0-9]$"
     size     = "^Standard_[A-Za-z0-9_-]+$"
     subnet   = "(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\\.Network/virtualNetworks/[^/]+/subnets/[^/]+$"
   }

@@ -77,7 +77,7 @@ variable "instances" {
 
   validation {
     condition     = alltrue([for name, instance in var.instances : can(regex(local.patterns.instance, name))])
-    error_message = "An instance's name has 3 to 24 letters, digits and '-', a letter first and no '-' last; not so: ${join(", ", [for name, instance in var.instances : name if !can(regex(local.patterns.instance, name))])}."
+    error_message = "An instance's name has 4 to 24 letters, digits and '-', a letter first and no '-' last; not so: ${join(", ", [for name, instance in var.instances : name if !can(regex(local.patterns.instance, name))])}."
   }
 
   validation {

@@ -104,9 +104,13 @@ resource "azurerm_storage_management_policy" "this" {
       }
 
       actions {
-        base_blob {
-          tier_to_cool_after_days_since_modification_greater_than = rule.value.cool_after_days
-          delete_after_days_since_modification_greater_than       = rule.value.delete_after_days
+        dynamic "base_blob" {
+          for_each = [for days in [rule.value] : days if days.cool_after_days != null || days.delete_after_days != null]
+
+          content {
+            tier_to_cool_after_days_since_modification_greater_than = base_blob.value.cool_after_days
+            delete_after_days_since_modification_greater_than       = base_blob.value.delete_after_days
+          }
         }
 
         dynamic "version" {

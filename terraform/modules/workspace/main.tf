@@ -61,7 +61,7 @@ resource "azurerm_machine_learning_workspace" "this" {
   image_build_compute_name        = var.image_build_compute
   high_business_impact            = var.high_business_impact
   public_network_access_enabled   = var.public_network_access
-  service_side_encryption_enabled = var.customer_managed_key == null ? false : var.customer_managed_key.service_side
+  service_side_encryption_enabled = var.customer_managed_key == null ? null : var.customer_managed_key.service_side
   v1_legacy_mode_enabled          = false
   tags                            = var.tags
 

@@ -127,8 +127,8 @@ run "one_name_for_two_computes" {
   command = plan
 
   variables {
-    clusters  = { cpu = { vm_size = "Standard_DS3_v2" } }
-    instances = { CPU = { user_object_id = "00000000-0000-0000-0000-0000000000e1" } }
+    clusters  = { anna = { vm_size = "Standard_DS3_v2" } }
+    instances = { Anna = { user_object_id = "00000000-0000-0000-0000-0000000000e1" } }
   }
 
   expect_failures = [var.instances]

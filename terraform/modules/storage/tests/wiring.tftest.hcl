@@ -89,7 +89,7 @@ run "makes_containers_rules_and_logs" {
 
   variables {
     containers        = { clean = {}, raw = {} }
-    lifecycle_rules   = { runs = { cool_after_days = 30, prefixes = ["azureml/"] } }
+    lifecycle_rules   = { runs = { cool_after_days = 30, prefixes = ["azureml/"] }, versions = {} }
     logged_operations = ["Read"]
   }
 
@@ -101,6 +101,11 @@ run "makes_containers_rules_and_logs" {
   assert {
     condition     = azurerm_storage_management_policy.this["this"].rule[0].actions[0].version[0].delete_after_days_since_creation == 30 && azurerm_storage_management_policy.this["this"].rule[0].actions[0].base_blob[0].delete_after_days_since_modification_greater_than == null
     error_message = "Old versions stay, or what may still be needed goes."
+  }
+
+  assert {
+    condition     = length(azurerm_storage_management_policy.this["this"].rule[1].actions[0].base_blob) == 0
+    error_message = "A rule about versions alone says something of blobs too."
   }
 
   assert {

@@ -28,6 +28,11 @@ run "is_one_identity_and_reads_storage_as_it" {
   }
 
   assert {
+    condition     = azurerm_machine_learning_workspace.this.service_side_encryption_enabled == null
+    error_message = "Said without a key, even to be off, azurerm refuses it."
+  }
+
+  assert {
     condition     = !azurerm_machine_learning_workspace.this.managed_network[0].provision_on_creation_enabled && azurerm_machine_learning_workspace.this.container_registry_id == null
     error_message = "A network or a registry is made that nobody asked for."
   }
