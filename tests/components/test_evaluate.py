@@ -47,7 +47,7 @@ def test_a_metric_that_is_not_finite_never_wins(evaluate: ModuleType, value: flo
 
 def test_predictions_outside_0_and_1_have_no_metrics(evaluate: ModuleType) -> None:
     for wrong in (1.2, -0.1, math.nan, math.inf):
-        assert math.isnan(evaluate.measure(np.array([0, 1]), np.array([0.5, wrong]), 0.5)["log_loss"])
+        assert math.isnan(evaluate.measure(np.array([0, 1]), np.array([0.5, wrong]), 0.5)["metrics"]["log_loss"])
 
 
 @pytest.mark.parametrize(
@@ -76,22 +76,28 @@ def test_test_data_that_cannot_be_used_is_refused(
             save(table.drop_columns(["late", "flight_id"]), tmp_path / "lacking"),
             "no column late and no column flight_id",
         ),
+        (parts["test"], "no column airline"),
     ):
         with pytest.raises(evaluate.InputError, match=message):
-            evaluate.read(folder, "late", "flight_id")
+            evaluate.read(folder, "late", "flight_id", ["airline"] if folder == parts["test"] else ())
 
 
 def test_names_are_escaped_in_the_report(evaluate: ModuleType) -> None:
-    metrics = {"log_loss": 0.5, "brier": 0.2, "roc_auc": None, "pr_auc": 0.4, "confusion": None}
+    part = {"by": "<b>", "value": "<u>", "rows": 2, "metrics": {}}
+    metrics = {
+        "metrics": {"log_loss": 0.5, "brier": 0.2, "roc_auc": None, "pr_auc": 0.4}, "confusion": None, "slices": [part],
+    }
     summary = {
         "best": "<i>&",
         "metric": "log_loss",
         "threshold": 0.5,
-        "test": {"rows": 2, "positives": 1, "digest": "sha256:0"},
+        "test": {"rows": 2, "labels": {"0": 1, "1": 1}, "digest": "sha256:0"},
         "models": {"<i>&": {"role": "candidate", **metrics}},
     }
     page = evaluate.render(summary, np.array([0, 1]), {"<i>&": np.array([0.1, 0.9])})
     assert "<i>" not in page
+    assert "<u>" not in page
+    assert "by &lt;b&gt;" in page
     assert "&lt;i&gt;&amp;" in page
     assert "not finite" in page
 
@@ -120,9 +126,10 @@ def test_candidates_and_champion_are_measured_on_the_same_rows(
     assert summary["champion"] == "champion"
     assert summary["test"]["rows"] == len(test)
     assert summary["test"]["digest"].startswith("sha256:")
-    assert measured["broken"]["log_loss"] is None
-    assert measured["champion"] == {**measured["train_logistic"], "role": "champion"}
-    best = min(TRAINERS, key=lambda name: measured[name]["log_loss"])
+    assert measured["broken"]["metrics"]["log_loss"] is None
+    same = {name: value for name, value in measured["champion"].items() if name not in ("role", "losses")}
+    assert {**measured["train_logistic"], **same} == measured["train_logistic"]
+    best = min(TRAINERS, key=lambda name: measured[name]["metrics"]["log_loss"])
     assert summary["best"] == best
     for path in models[best].iterdir():
         assert (tmp_path / "best" / path.name).read_bytes() == path.read_bytes()
@@ -135,7 +142,32 @@ def test_candidates_and_champion_are_measured_on_the_same_rows(
     assert sum(cells.values()) == len(test)
     assert cells["tp"] + cells["fp"] == (rows[f"probability_{best}"] >= summary["threshold"]).sum()
 
+    # What a gate asks for beyond metrics.
+    from mlops_lib.stores.database import Database
+    from mlops_lib.stores.digests import Digests
+
+    assert summary["test"]["labels"] == {"0": int((test["late"] == 0).sum()), "1": int((test["late"] == 1).sum())}
+    assert summary["test"]["columns"]["carrier"] == "int32"
+    database = Database(tmp_path / "digests")
+    digest, size = Digests(database).tree(models[best])
+    database.close()
+    assert (measured[best]["digest"], measured[best]["size"]) == (digest, size)  # as the library counts them
+    of_rows = {loss: np.fromfile(tmp_path / "metrics" / file, "<f8") for loss, file in measured[best]["losses"].items()}
+    assert {loss: len(values) for loss, values in of_rows.items()} == {"log_loss": len(test), "brier": len(test)}
+    for loss, values in of_rows.items():
+        assert values.mean() == pytest.approx(measured[best]["metrics"][loss], rel=1e-12)
+    [airport] = [part for part in measured[best]["slices"] if (part["by"], part["value"]) == ("origin", "JFK")]
+    there = (test["origin"] == 1).to_numpy()  # EWR JFK LGA
+    assert airport["rows"] == there.sum()
+    assert airport["metrics"]["brier"] == pytest.approx(of_rows["brier"][there].mean(), rel=1e-12)
+    assert sum(part["rows"] for part in measured[best]["slices"] if part["by"] == "carrier") == len(test)
+    assert (measured["broken"]["losses"], measured["broken"]["slices"][0]["metrics"]) == ({}, {})
+    latency = json.loads((tmp_path / "metrics" / "latency.json").read_text())
+    assert list(latency) == list(measured)
+    assert all(cost["row_ms"] > 0 and cost["rows_per_second"] > 0 for cost in latency.values())
+
     page = (tmp_path / "metrics" / "report.html").read_text()
+    assert "JFK" in page
     assert page.count("<svg") == 2
     assert "<script" not in page
     assert "<link" not in page

@@ -95,6 +95,31 @@ def number(value: Any) -> str:
     return "not finite" if value is None else f"{value:.4f}"
 
 
+def sliced(models: Mapping[str, Any]) -> list[str]:
+    """The columns that the metrics were also measured by."""
+    return list(dict.fromkeys(part["by"] for model in models.values() for part in model["slices"]))
+
+
+def by(column: str, models: Mapping[str, Any]) -> str:
+    """The log loss of every model for each value of a column, the most frequent first, as a section."""
+    losses = {
+        name: {part["value"]: part["metrics"].get("log_loss") for part in model["slices"] if part["by"] == column}
+        for name, model in models.items()
+    }
+    rows = {part["value"]: part["rows"] for model in models.values() for part in model["slices"] if part["by"] == column}
+    heads = "".join(f"<th>{escape(name)}</th>" for name in models)
+    body = "".join(
+        f"<tr><td>{escape(value)}</td><td>{count:,}</td>"
+        + "".join(f"<td>{number(values.get(value))}</td>" for values in losses.values())
+        + "</tr>"
+        for value, count in sorted(rows.items(), key=lambda item: (-item[1], item[0]))
+    )
+    return f"""<h2>Log loss by {escape(column)}</h2>
+<div class="card"><table><thead><tr><th>{escape(column)}</th><th>rows</th>{heads}</tr></thead>
+<tbody>{body}</tbody></table></div>
+"""
+
+
 def render(
     summary: Mapping[str, Any],
     label: npt.NDArray[np.int64],
@@ -108,7 +133,7 @@ def render(
         kind = ' class="best"' if name == summary["best"] else ""
         dot = f'<span class="dot" style="background:{color(name, position)}"></span>'
         first = f"<tr{kind}><td>{dot}{escape(name)}{tags}</td>"
-        rows.append(first + "".join(f"<td>{number(model[metric])}</td>" for metric in COLUMNS) + "</tr>")
+        rows.append(first + "".join(f"<td>{number(model['metrics'][metric])}</td>" for metric in COLUMNS) + "</tr>")
         table = model["confusion"]
         if table:
             late, flagged = table["tp"] + table["fn"], table["tp"] + table["fp"]
@@ -130,13 +155,14 @@ def render(
 <main>
 <h1>{escape(summary["best"])} is the best candidate</h1>
 <p>by <b>{escape(COLUMNS[summary["metric"]].split(" ↓")[0].split(" ↑")[0])}</b> on <b>{test["rows"]:,}</b> test rows, of
-which {test["positives"] / test["rows"]:.1%} are positive.</p>
+which {test["labels"]["1"] / test["rows"]:.1%} are positive.</p>
 <h2>Metrics</h2>
 <div class="card"><table><thead><tr><th>model</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>
 <p class="note">↓ smaller is better, ↑ larger is better. The champion is measured, never chosen.</p>
 <h2>Curves</h2>
 <div class="plots">{curves}</div>
 <p class="note">Calibration: ten groups of equal size; on the dashed line, predictions are what happened.</p>
+{"".join(by(column, summary["models"]) for column in sliced(summary["models"]))}
 <h2>Decisions at a probability of {summary["threshold"]:g}</h2>
 <div class="card"><table><thead><tr><th>model</th><th>true +</th><th>false +</th><th>false −</th><th>true −</th>
 <th>precision</th><th>recall</th></tr></thead><tbody>{"".join(confusions)}</tbody></table></div>

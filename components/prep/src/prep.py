@@ -174,6 +174,12 @@ def prepare(raw: Path, late_minutes: int) -> pd.DataFrame:
     return table.take(pc.sort_indices(pa.array(table["flight_id"], pa.string()))).reset_index(drop=True)
 
 
+def documented(field: pa.Field) -> pa.Field:
+    """A column with, beside its type, the words that its codes stand for."""
+    words = VOCABULARIES.get(field.name)
+    return field.with_metadata({"words": words}) if words else field
+
+
 def day(text: str) -> pd.Timestamp:
     """The first instant of the day *text* (``YYYY-MM-DD``) in New York."""
     try:
@@ -203,6 +209,7 @@ def main() -> None:
         folder: Path = getattr(args, part)
         folder.mkdir(parents=True, exist_ok=True)
         content = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
+        content = content.cast(pa.schema([documented(field) for field in content.schema]))
         pq.write_table(content, folder / "part-00000.parquet", compression="zstd")
         print(f"{part}: {len(rows):,} flights, {rows['late'].mean():.1%} late")
 
