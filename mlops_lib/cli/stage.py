@@ -46,7 +46,10 @@ outputs_option = click.option("--outputs", metavar="FILE", help="Read the stage'
 @json_option
 @click.pass_context
 def list_stages(context: click.Context, as_json: bool) -> None:
-    """The stages that settings, Terraform's folders or the environment name, and whether their outputs can be read."""
+    """The stages that are known, and whether their outputs can be read.
+
+    Known are those that mlops.yml, the folders of terraform/stages and MLOPS_<STAGE>_OUTPUTS name.
+    """
     project = _project(context)
     rows = [_listed(name, project) for name in _known(project)]
     if as_json:
@@ -66,7 +69,8 @@ def _listed(name: str, project: Project) -> dict[str, Any]:
     try:
         found = project.stage(name)
     except StageError as error:
-        return {"stage": name, "source": source, "workspace": None, "why": error.what}
+        return {"stage": name, "source": source, "workspace": None,
+                "why": error.what.removeprefix(f"{source}: ")}
     return {"stage": name, "source": source, "workspace": found.workspace["name"], "why": None}
 
 
@@ -122,10 +126,11 @@ def _where(datastore: Datastore) -> str:
 @json_option
 @click.pass_context
 def check_stage(context: click.Context, stage: str, outputs: str | None, as_json: bool) -> None:
-    """See that STAGE has every compute, datastore and endpoint that the project's files name.
+    """Whether STAGE has what the project's files name.
 
-    The Terraform files of the stage are looked at too: whether they still declare what this library reads. Exits with 4
-    when something lacks, with 2 when files have other mistakes, which may hide names.
+    That is every compute, datastore and endpoint, and the default compute of mlops.yml. The Terraform files of the stage
+    are looked at too: whether they still declare what this library reads. Exits with 4 when something lacks, with 2 when
+    files have other mistakes, which may hide names.
     """
     project = _project(context)
     folder = project.root / "terraform" / "stages" / stage
@@ -153,7 +158,7 @@ def check_stage(context: click.Context, stage: str, outputs: str | None, as_json
 @click.option("--allow", "allowed", multiple=True, metavar="ADDRESS", help="A resource whose loss is meant; may be repeated.")
 @json_option
 def review_plan(plan: IO[str], allowed: tuple[str, ...], as_json: bool) -> None:
-    """Refuse a Terraform plan that would lose what cannot be made again.
+    """Refuse a plan that loses what cannot be made again.
 
     PLAN is what terraform show -json says of a saved plan, or - for standard input. A workspace, account, vault, registry
     or compute instance that would be deleted or replaced makes it exit with 3, and so does a network that would be opened

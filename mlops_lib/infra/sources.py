@@ -52,7 +52,8 @@ def find(name: str, root: Path, *, outputs: str | None = None, published: str | 
     if published is not None:
         return Source(published, partial(_file, root / published))
     if folder.is_dir():
-        return Source(f"terraform output in {os.path.relpath(folder)}", partial(_terraform, folder))
+        told = f"terraform output in {os.path.relpath(folder)}"
+        return Source(told, partial(_terraform, folder, told))
     raise StageError(f"nothing says what stage {name!r} has",
                      why=f"neither --outputs, {variable}, the settings nor terraform/stages/{name}",
                      fix=f"terraform output -json aml > {name}.json, then --outputs {name}.json")
@@ -95,7 +96,7 @@ def _json(text: str, source: str) -> Any:
         raise StageError(f"{source} is not JSON: {error}", fix="terraform output -json aml writes it") from None
 
 
-def _terraform(folder: Path) -> Any:
+def _terraform(folder: Path, told: str) -> Any:
     command = ["terraform", f"-chdir={folder}", "output", "-json", "-no-color", "aml"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
@@ -106,6 +107,7 @@ def _terraform(folder: Path) -> Any:
         raise StageError(f"terraform output took longer than {_SECONDS} s", fix="give --outputs FILE") from None
     if done.returncode != 0:
         said = next((line.strip(" │╷╵") for line in done.stderr.splitlines() if "Error" in line), "it failed")
-        raise StageError(f"terraform output in {folder}: {said}", why="the stage was not applied from here, or not initialised",
+        raise StageError(f"{told}: {said.removeprefix('Error: ')}",
+                         why="the stage was not applied from here, or not initialised",
                          fix="terraform init and apply there, or give --outputs FILE")
-    return _json(done.stdout, "terraform output")
+    return _json(done.stdout, told)

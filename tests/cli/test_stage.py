@@ -42,6 +42,7 @@ def test_stages_are_listed_with_where_their_outputs_come_from(shop: Path) -> Non
     dev, prod, qa = found
     assert dev == {"stage": "dev", "source": "dev.json", "workspace": "mlw-flights-dev", "why": None}
     assert (prod["source"], prod["why"]) == ("MLOPS_PROD_OUTPUTS", "gone.json cannot be read: No such file or directory")
+    assert qa["why"].startswith("Output \"aml\" not found")
     assert (qa["source"], qa["workspace"]) == (f"terraform output in {os.path.join('terraform', 'stages', 'qa')}", None)
     lines = mlops("list", cwd=shop).stdout.splitlines()
     assert lines[0].split() == ["STAGE", "WORKSPACE", "FROM", "WHY", "NOT"]
