@@ -61,10 +61,12 @@ def run(name: str, work: Path, values: Mapping[str, object], outputs: Mapping[st
     return subprocess.run(words, cwd=work, env=environment, capture_output=True, text=True, timeout=120)
 
 
-def load(name: str) -> ModuleType:
-    """A component's script as a module, for its pure functions."""
-    path = ROOT / "components" / name / "src" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"component_{name}", path)
+def load(name: str, module: str = "") -> ModuleType:
+    """A component's script as a module, or another module of its code, for its pure functions."""
+    path = ROOT / "components" / name / "src" / f"{module or name}.py"
+    if module and path == Path(getattr(sys.modules.get(module), "__file__", None) or ""):
+        return sys.modules[module]  # as the others of that code have imported it
+    spec = importlib.util.spec_from_file_location(module or f"component_{name}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -105,8 +107,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def component() -> Callable[[str], ModuleType]:
-    """``component(name)`` is its script as a module."""
+def component() -> Callable[..., ModuleType]:
+    """``component(name)`` is its script as a module, ``component(name, module)`` another module of its code."""
     return load
 
 

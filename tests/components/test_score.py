@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,23 +13,34 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-
-@pytest.fixture(scope="module")
-def score(component: Callable[[str], ModuleType]) -> ModuleType:
-    return component("score")
+AT = datetime(2026, 11, 26, tzinfo=timezone.utc)
+Outcome = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="module")
-def model(models: dict[str, Path]) -> Any:
-    import mlflow.pyfunc  # here, because its import warns, and warnings are errors while tests are collected
+def scoring(component: Callable[..., ModuleType]) -> ModuleType:
+    return component("score", "scoring")
 
-    return mlflow.pyfunc.load_model(str(models["train_lightgbm"]))
+
+@pytest.fixture(scope="module")
+def batches(scoring: ModuleType, component: Callable[..., ModuleType]) -> ModuleType:
+    return component("score", "batches")
+
+
+@pytest.fixture(scope="module")
+def predictor(scoring: ModuleType, component: Callable[..., ModuleType]) -> ModuleType:
+    return component("score", "predictor")
+
+
+@pytest.fixture(scope="module")
+def trees(predictor: ModuleType, models: dict[str, Path]) -> Any:
+    return predictor.load(models["train_lightgbm"])
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +54,12 @@ def spoil(table: pa.Table, column: str, row: int, value: object) -> pa.Table:
     return table.set_column(table.schema.get_field_index(column), column, pa.array(values, table.schema.field(column).type))
 
 
+def as_text(table: pa.Table, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pa.csv.write_csv(table, path)
+    return path
+
+
 SPOILT = st.sampled_from(
     [("flight_id", None), ("carrier", None), ("distance", None), ("temp", None), ("temp", float("inf")),
      ("visib", float("-inf")), ("wind_gust", float("nan"))]
@@ -49,31 +67,38 @@ SPOILT = st.sampled_from(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(spoilt=st.lists(st.tuples(st.integers(0, 39), SPOILT), max_size=12), batch_rows=st.sampled_from([1, 7, 40, 1000]))
+@given(
+    spoilt=st.lists(st.tuples(st.integers(0, 39), SPOILT), max_size=12),
+    batch_rows=st.sampled_from([1, 7, 40, 1000]),
+    kind=st.sampled_from(["parquet", "csv"]),
+    output=st.sampled_from(["parquet", "csv"]),
+)
 def test_rows_in_are_predictions_plus_rejects(
     save: Callable[..., Path],
-    score: ModuleType,
-    model: Any,
+    scoring: ModuleType,
+    batches: ModuleType,
+    trees: Any,
     rows: pa.Table,
     tmp_path: Path,
     spoilt: list[tuple[int, tuple[str, object]]],
     batch_rows: int,
+    kind: str,
+    output: str,
 ) -> None:
     table = rows.append_column("position", pa.array(range(40)))
     for row, (column, value) in spoilt:
         table = spoil(table, column, row, value)
-    counts = score.score(
-        model,
-        ds.dataset(save(table, tmp_path / "data"), format="parquet"),
-        tmp_path / "predictions",
-        tmp_path / "rejects",
-        version="3",
-        identifier="flight_id",
-        batch_rows=batch_rows,
-    )
-    predictions, rejects = pq.read_table(tmp_path / "predictions"), pq.read_table(tmp_path / "rejects")
-    assert counts == {"rows": 40, "predictions": predictions.num_rows, "rejects": rejects.num_rows}
-    assert predictions.num_rows + rejects.num_rows == 40
+    data = save(table, tmp_path / "data") if kind == "parquet" else as_text(table, tmp_path / "data.csv")
+    job = scoring.Job(identifier="flight_id", version="3", time=AT, batch_rows=batch_rows, format=output)
+    counts = scoring.score(batches.source(data), trees, job, tmp_path / "p", tmp_path / "r")
+
+    def read(folder: Path) -> pa.Table:
+        return pq.read_table(folder) if output == "parquet" else pa.csv.read_csv(next(folder.glob("*.csv")))
+
+    predictions, rejects = read(tmp_path / "p"), read(tmp_path / "r")
+    if output == "parquet":
+        assert counts == {"rows": 40, "predictions": predictions.num_rows, "rejects": rejects.num_rows}
+    assert counts["predictions"] + counts["rejects"] == 40
 
     bad = {
         row
@@ -81,70 +106,137 @@ def test_rows_in_are_predictions_plus_rejects(
         if any(table[name][row].as_py() is None for name in ("flight_id", "carrier", "distance"))
         or any(np.isinf(table[name][row].as_py() or 0) for name in ("temp", "visib"))
     }
-    assert set(rejects["position"].to_pylist()) == bad
-    assert rejects["reason"].null_count == 0
+    assert {int(row) for row in rejects["position"].to_pylist()} == bad
+    assert all(rejects["reason"].to_pylist())
     kept = table.filter(pc.invert(pc.is_in(table["position"], pa.array(sorted(bad), pa.int64()))))
     assert predictions["flight_id"].to_pylist() == kept["flight_id"].to_pylist()
     assert all(0 < value < 1 for value in predictions["probability"].to_pylist())
+    assert not list((tmp_path / "p").glob("_*"))
+    for path in [*(tmp_path / "p").iterdir(), *(tmp_path / "r").iterdir()]:
+        path.unlink()
 
 
-def test_the_batch_size_does_not_change_a_prediction(
-    save: Callable[..., Path], score: ModuleType, model: Any, rows: pa.Table, tmp_path: Path
+def scored(scoring: ModuleType, batches: ModuleType, model: Any, data: Path, work: Path, size: int = 1000) -> pa.Table:
+    """The predictions of *data*, of which no row may be rejected."""
+    job = scoring.Job(identifier="flight_id", version="1", time=AT, batch_rows=size)
+    assert scoring.score(batches.source(data), model, job, work / "p", work / "r")["rejects"] == 0
+    return pq.read_table(work / "p")
+
+
+def test_neither_the_batch_size_nor_the_files_kind_changes_a_prediction(
+    save: Callable[..., Path], scoring: ModuleType, batches: ModuleType, trees: Any, rows: pa.Table, tmp_path: Path
 ) -> None:
-    data = ds.dataset(save(rows, tmp_path / "data"), format="parquet")
-    results = []
-    for size in (3, 1000):
-        folders = tmp_path / f"p{size}", tmp_path / f"r{size}"
-        score.score(model, data, *folders, version="1", identifier="flight_id", batch_rows=size)
-        results.append(pq.read_table(folders[0]))
-    assert results[0].equals(results[1])
+    data, text = save(rows, tmp_path / "data"), as_text(rows, tmp_path / "rows.csv")
+    whole = scored(scoring, batches, trees, data, tmp_path / "whole")
+    assert whole.equals(scored(scoring, batches, trees, data, tmp_path / "three", 3))
+    assert whole.equals(scored(scoring, batches, trees, text, tmp_path / "text", 7))
 
 
-def test_predictions_that_are_not_finite_are_rejected(
-    save: Callable[..., Path], score: ModuleType, broken_model: Path, rows: pa.Table, tmp_path: Path
+@pytest.mark.parametrize("trainer", ["train_lightgbm", "train_hist_gradient_boosting", "train_logistic"])
+def test_predictions_are_those_of_mlflow(
+    save: Callable[..., Path],
+    scoring: ModuleType,
+    batches: ModuleType,
+    predictor: ModuleType,
+    models: dict[str, Path],
+    rows: pa.Table,
+    tmp_path: Path,
+    trainer: str,
 ) -> None:
-    data = ds.dataset(save(rows, tmp_path / "data"), format="parquet")
-    import mlflow.pyfunc
+    import mlflow.pyfunc  # here, because its import warns, and warnings are errors while tests are collected
 
-    loaded = mlflow.pyfunc.load_model(str(broken_model))
-    score.score(loaded, data, tmp_path / "p", tmp_path / "r", version="1", identifier="flight_id", batch_rows=9)
+    found = scored(scoring, batches, predictor.load(models[trainer]), save(rows, tmp_path / "data"), tmp_path)
+    frame = rows.drop_columns(["flight_id", "scheduled_departure", "late"]).to_pandas()
+    expected = np.asarray(mlflow.pyfunc.load_model(str(models[trainer])).predict(frame))
+    expected = expected[:, 1] if expected.ndim == 2 else expected
+    np.testing.assert_array_equal(found["probability"].to_numpy(), expected)
+
+
+def test_values_that_are_not_finite_are_rejected(
+    save: Callable[..., Path],
+    scoring: ModuleType,
+    batches: ModuleType,
+    predictor: ModuleType,
+    broken_model: Path,
+    rows: pa.Table,
+    tmp_path: Path,
+) -> None:
+    job = scoring.Job(identifier="flight_id", version="1", time=AT, batch_rows=9)
+    data = batches.source(save(rows, tmp_path / "data"))
+    counts = scoring.score(data, predictor.load(broken_model), job, tmp_path / "p", tmp_path / "r")
+    assert counts == {"rows": 40, "predictions": 0, "rejects": 40}
     assert pq.read_table(tmp_path / "p").num_rows == 0
     assert set(pq.read_table(tmp_path / "r")["reason"].to_pylist()) == {"no finite prediction"}
 
 
-def test_output_is_split_into_parts(
-    save: Callable[..., Path], score: ModuleType, model: Any, rows: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Picky:
+    """A model that raises an error when a batch has one of the *bad* values of ``distance``."""
+
+    def __init__(self, bad: set[int]) -> None:
+        self.bad = bad
+
+    def predict(self, columns: dict[str, pa.Array]) -> Any:
+        if self.bad & set(columns["distance"].to_pylist()):
+            raise ValueError("a distance that nobody flies\nand more")
+        return np.full(len(columns["distance"]), 0.5)
+
+
+def test_a_row_at_which_the_model_fails_is_rejected_and_the_others_are_scored(
+    save: Callable[..., Path], scoring: ModuleType, batches: ModuleType, trees: Any, rows: pa.Table, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(score, "PART_ROWS", 10)
-    data = ds.dataset(save(rows, tmp_path / "data"), format="parquet")
-    score.score(model, data, tmp_path / "p", tmp_path / "r", version="1", identifier="flight_id", batch_rows=10)
+    from dataclasses import replace
+
+    table = spoil(spoil(rows, "distance", 11, 31), "distance", 29, 32)
+    job = scoring.Job(identifier="flight_id", version="1", time=AT, batch_rows=25)
+    data = batches.source(save(table, tmp_path / "data"))
+    counts = scoring.score(data, replace(trees, predictor=Picky({31, 32})), job, tmp_path / "p", tmp_path / "r")
+    assert counts == {"rows": 40, "predictions": 38, "rejects": 2}
+    rejects = pq.read_table(tmp_path / "r")
+    assert rejects["distance"].to_pylist() == [31, 32]
+    assert set(rejects["reason"].to_pylist()) == {"the model cannot predict: a distance that nobody flies"}
+
+    everything = Picky(set(rows["distance"].to_pylist()))
+    many = save(pa.concat_tables([rows] * 10), tmp_path / "many")
+    job = scoring.Job(identifier="flight_id", version="1", time=AT, batch_rows=400)
+    with pytest.raises(scoring.InputError, match=r"the model cannot predict: a distance that nobody flies$"):
+        scoring.score(batches.source(many), replace(trees, predictor=everything), job, tmp_path / "p2", tmp_path / "r2")
+
+
+def test_output_is_split_into_parts(
+    save: Callable[..., Path],
+    component: Callable[..., ModuleType],
+    scoring: ModuleType,
+    batches: ModuleType,
+    trees: Any,
+    rows: pa.Table,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(component("score", "parts"), "PART_ROWS", 10)
+    scored(scoring, batches, trees, save(rows, tmp_path / "data"), tmp_path, 10)
     assert [path.name for path in sorted((tmp_path / "p").iterdir())] == [f"part-{n:05d}.parquet" for n in range(4)]
 
 
 def test_the_script_scores_and_says_how_many(
-    save: Callable[..., Path],
-    step: Callable[..., subprocess.CompletedProcess[str]],
-    models: dict[str, Path],
-    rows: pa.Table,
-    tmp_path: Path,
+    save: Callable[..., Path], step: Callable[..., Outcome], models: dict[str, Path], rows: pa.Table, tmp_path: Path
 ) -> None:
     data = save(spoil(rows, "dest", 4, None), tmp_path / "data")
     values = {"model": models["train_logistic"], "data": data, "model_version": "12"}
+    before = datetime.now(timezone.utc)
     outcome = step("score", values, {"predictions": tmp_path / "p", "rejects": tmp_path / "r"})
     assert outcome.returncode == 0, outcome.stderr
     assert json.loads(outcome.stdout) == {"rows": 40, "predictions": 39, "rejects": 1}
+    assert "score: the model does not use scheduled_departure, late\n" in outcome.stderr
     predictions = pq.read_table(tmp_path / "p")
-    assert predictions.column_names == ["flight_id", "probability", "model_version"]
+    assert predictions.column_names == ["flight_id", "probability", "model_version", "scored_at"]
     assert set(predictions["model_version"].to_pylist()) == {"12"}
+    [at] = set(predictions["scored_at"].to_pylist())
+    assert before <= at <= datetime.now(timezone.utc)
     assert pq.read_table(tmp_path / "r")["reason"].to_pylist() == ["no dest"]
 
 
-def test_columns_that_do_not_fit_the_signature_are_listed_in_one_line(
-    save: Callable[..., Path],
-    step: Callable[..., subprocess.CompletedProcess[str]],
-    models: dict[str, Path],
-    rows: pa.Table,
-    tmp_path: Path,
+def test_columns_that_do_not_fit_the_signature_are_listed_in_one_line_and_nothing_is_written(
+    save: Callable[..., Path], step: Callable[..., Outcome], models: dict[str, Path], rows: pa.Table, tmp_path: Path
 ) -> None:
     wrong = rows.drop_columns(["carrier", "flight_id"])
     wrong = wrong.set_column(wrong.schema.get_field_index("distance"), "distance", pa.array(["far"] * 40))
@@ -157,29 +249,13 @@ def test_columns_that_do_not_fit_the_signature_are_listed_in_one_line(
             "'carrier' is missing (integer); 'distance' is string, the model needs integer\n"
         ),
     )
+    assert not (tmp_path / "p").exists()
 
 
-def test_no_data_is_refused(
-    save: Callable[..., Path],
-    score: ModuleType,
-    models: dict[str, Path],
-    rows: pa.Table,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    (tmp_path / "nothing").mkdir()
-    save(rows.slice(0, 0), tmp_path / "empty")
-    for folder, message in (("nothing", "holds no Parquet file"), ("empty", "has no rows")):
-        words = [
-            "score",
-            "--model",
-            str(models["train_lightgbm"]),
-            "--data",
-            str(tmp_path / folder),
-            "--id-column",
-            "x",
-        ]
-        words += ["--batch-rows", "5", "--predictions", str(tmp_path / "p"), "--rejects", str(tmp_path / "r")]
-        monkeypatch.setattr("sys.argv", words)
-        with pytest.raises(score.InputError, match=message):
-            score.main()
+def test_no_version_means_the_id_of_the_model(predictor: ModuleType, models: dict[str, Path], trees: Any) -> None:
+    assert f"model_uuid: {trees.identity}\n" in (models["train_lightgbm"] / "MLmodel").read_text()
+
+
+def test_what_is_no_model_is_refused_in_one_line(predictor: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(predictor.InputError, match="is not an MLflow model"):
+        predictor.load(tmp_path)

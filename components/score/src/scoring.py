@@ -1,0 +1,123 @@
+"""Score all rows of a source: each goes in once and comes out once, as a prediction or as a reject with a reason."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from batches import Source
+from columns import InputError, converted, differences, unused
+from mlflow.exceptions import MlflowException
+from parts import sink
+from predictor import Loaded, Numbers, Predictor, first_line
+
+FAILURES = 100  # of one batch; a model that fails more often is broken, and not the rows
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is written beside every prediction, and how.
+
+    Attributes:
+        identifier: The column that names a row.
+        time: When this scoring began; the same for all rows, so that one scoring can be told from another.
+        batch_rows: Rows in memory at once.
+        format: ``parquet`` for parts, ``csv`` for one file that grows.
+        stem: What the names of Parquet parts begin with.
+    """
+
+    identifier: str
+    version: str
+    time: datetime
+    batch_rows: int
+    format: str = "parquet"
+    stem: str = "part"
+
+
+def score(data: Source, model: Loaded, job: Job, predictions: Path, rejects: Path) -> dict[str, int]:
+    """Write the predictions and rejects of *data*; their rows together are the rows of *data*, in its order.
+
+    A prediction is the id, ``probability``, ``model_version`` and ``scored_at``; a reject is the whole row and ``reason``
+    (a line that is no row: its text in the reason).
+
+    Returns:
+        How many ``rows``, ``predictions`` and ``rejects`` there were.
+
+    Raises:
+        InputError: the data does not fit the model's signature (before anything is written), or the model is broken.
+    """
+    if found := differences(data.schema, model.columns, job.identifier, textual=data.textual):
+        raise InputError("the data does not fit the model's signature: " + "; ".join(found))
+    if extra := unused(data.schema, model.columns, job.identifier):
+        print(f"score: the model does not use {', '.join(extra)}", file=sys.stderr)
+    result = pa.schema([
+        data.schema.field(job.identifier), ("probability", pa.float64()), ("model_version", pa.string()),
+        ("scored_at", pa.timestamp("us", tz="UTC")),
+    ]).remove_metadata()  # fmt: skip
+    refused = data.schema.remove_metadata().append(pa.field("reason", pa.string()))
+    scored = sink(predictions, result, job.format, stem=job.stem, name="predictions")
+    rejected = sink(rejects, refused, job.format, stem=job.stem, name="rejects")
+    rows = 0
+    for batch, malformed in data.batches(job.batch_rows):
+        rows += batch.num_rows + len(malformed)
+        columns, reasons = converted(batch, model.columns, job.identifier)
+        good = pc.is_null(reasons)
+        usable = {name: values.filter(good) for name, values in columns.items()}
+        values, failed = probabilities(model.predictor, usable, good.true_count)
+        ids = batch[job.identifier].filter(good)
+        kept = pc.is_null(failed)
+        scored.write(pa.table([
+            ids.filter(kept), pa.array(values).filter(kept), pa.repeat(job.version, pc.sum(kept).as_py() or 0),
+            pa.repeat(pa.scalar(job.time, result.field("scored_at").type), pc.sum(kept).as_py() or 0),
+        ], schema=result))  # fmt: skip
+        if failed.null_count < len(failed):
+            reasons = pc.replace_with_mask(reasons, good, failed)
+        if reasons.null_count < len(reasons):
+            rejected.write(batch.filter(pc.is_valid(reasons)).append_column(refused.field("reason"), reasons.drop_null()))
+        if malformed:
+            empty = [pa.nulls(len(malformed), field.type) for field in data.schema]
+            rejected.write(pa.table([*empty, pa.array(malformed)], schema=refused))
+    scored.close()
+    rejected.close()
+    counts = {"rows": rows, "predictions": scored.rows, "rejects": rejected.rows}
+    if counts["predictions"] + counts["rejects"] != rows:
+        raise RuntimeError(f"rows were lost or doubled: {counts}")
+    return counts
+
+
+def probabilities(predictor: Predictor, columns: Mapping[str, pa.Array], rows: int) -> tuple[Numbers, pa.Array]:
+    """A number for each of *rows* rows, and why it cannot be used: null when it can.
+
+    Rows at which the model raises an error are searched for by halves.
+    """
+    failures = 0
+
+    def attempt(columns: Mapping[str, pa.Array], rows: int) -> tuple[Numbers, pa.Array]:
+        nonlocal failures
+        if not rows:
+            return np.empty(0), pa.nulls(0, pa.string())
+        try:
+            values = predictor.predict(columns)
+        except (MlflowException, ValueError, TypeError, KeyError, ArithmeticError) as error:
+            failures += 1
+            if failures > FAILURES:
+                raise InputError(f"the model cannot predict: {first_line(error)}") from error
+            if rows == 1:
+                return np.full(1, np.nan), pa.array([f"the model cannot predict: {first_line(error)}"])
+            half = rows // 2
+            first = attempt({name: values[:half] for name, values in columns.items()}, half)
+            second = attempt({name: values[half:] for name, values in columns.items()}, rows - half)
+            return np.concatenate([first[0], second[0]]), pa.concat_arrays([first[1], second[1]])
+        if values.shape != (rows,):
+            raise InputError(f"the model returned shape {values.shape} for {rows} rows; expected one number a row")
+        finite = np.isfinite(values)
+        reasons = pa.nulls(rows, pa.string())
+        return values, reasons if finite.all() else pc.if_else(pa.array(finite), reasons, "no finite prediction")
+
+    return attempt(columns, rows)
