@@ -18,12 +18,16 @@ from . import _columns, _print_json, _say, cli, json_option
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Where to listen on 127.0.0.1; default: any free port.")
 @click.option("--storage-keys", is_flag=True, help="Datastores have account keys; default: clients sign in.")
 @click.option("--federated", is_flag=True, help="Sign in with workload identity; default: with a client secret.")
+@click.option("--fault", "faults", multiple=True, metavar="LINE",
+              help="Let something go wrong: 'PUT */jobs/* status=503 retry-after=2 times=2'.")
+@click.option("--faults", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Take faults from FILE, a line each; it may change meanwhile.")
 @click.option("--routes", is_flag=True, help="Print what there is of Azure ML, and end.")
 @json_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
-def emulate(context: click.Context, home: Path | None, stage: str, port: int, storage_keys: bool, federated: bool, routes: bool,
-            as_json: bool, command: tuple[str, ...]) -> None:
+def emulate(context: click.Context, home: Path | None, stage: str, port: int, storage_keys: bool, federated: bool,
+            faults: tuple[str, ...], file: Path | None, routes: bool, as_json: bool, command: tuple[str, ...]) -> None:
     """Run a local Azure ML: the REST API that the SDK calls, over HTTPS, with blob storage.
 
     With COMMAND (after --) it runs that with the variables that make it take this for Azure, and ends with its exit code.
@@ -46,6 +50,10 @@ def emulate(context: click.Context, home: Path | None, stage: str, port: int, st
     if command and as_json:
         raise InputError("--json prints variables, and the command gets them already", fix="leave one of them out")
     with Emulator(home, setup=Setup(stage=stage, storage_keys=storage_keys), port=port) as emulator:
+        for line in faults:
+            emulator.faults.add(line)
+        if file is not None:
+            emulator.faults.read(file)
         told = emulator.environment(credential="federated" if federated else "secret")
         if command:
             try:

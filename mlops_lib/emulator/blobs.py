@@ -12,6 +12,7 @@ import re
 import ssl
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
@@ -174,6 +175,14 @@ class Account:
             if self._idle:
                 return self._idle.pop(), True
         return http.client.HTTPSConnection("127.0.0.1", self._port, context=self._context, timeout=60), False
+
+    def forward(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Pass on a client's request: status, headers and content of the answer."""
+        connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=self._context, timeout=60)
+        with closing(connection):
+            connection.request(method, target, body, dict(headers))
+            response = connection.getresponse()
+            return response.status, dict(response.headers), response.read()
 
     def close(self) -> None:
         """Close what is idle."""

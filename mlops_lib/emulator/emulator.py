@@ -12,7 +12,7 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import authority, azurite, hosts
 from .blobs import Account
+from .faults import Faults
 from .resources import Resources
 from .router import Service
-from .server import Doors, Server
+from .server import Doors, Dropped, Server
 from .setup import Setup
 from .table import ROUTER
 from .tokens import Tokens
@@ -61,6 +62,7 @@ class Emulator:
         port: Where to listen on loopback; any free one by default.
 
     Attributes:
+        faults: What goes wrong, which is nothing to begin with.
         calls: The latest requests, oldest first.
         refused: The hosts, with their ports, that clients wanted to reach and that are none of Azure's that are here.
 
@@ -72,6 +74,8 @@ class Emulator:
         self.setup = setup or Setup()
         self.calls: collections.deque[Call] = collections.deque(maxlen=_REMEMBERED)
         self.refused: list[str] = []
+        self.faults = Faults()
+        self._closing = threading.Event()
         with contextlib.ExitStack() as stack:
             if home is None:
                 home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlops-azure-ml-")))
@@ -97,12 +101,12 @@ class Emulator:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificates.certificate, certificates.key)
             self._server = Server(port, Doors(location=self.setup.location, blob_port=self._storage.port, answer=self._answer,
-                                              refused=self.refused.append, context=context))
+                                              watched=lambda: bool(self.faults), refused=self.refused.append, context=context))
             stack.callback(self._server.close)
+            stack.callback(self._closing.set)
             self._server.start()
             self.world.runner.resume()
             self._stack = stack.pop_all()
-        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -125,11 +129,12 @@ class Emulator:
         """The process of the blob storage."""
         return self._storage.pid
 
-    def environment(self, *, credential: str = "secret") -> dict[str, str]:
+    def environment(self, *, credential: str = "secret", workspace: str | None = None) -> dict[str, str]:
         """The variables with which a process takes this for Azure.
 
         Args:
             credential: ``secret`` for a client secret, ``federated`` for workload identity.
+            workspace: The one that the stage's outputs are to name; default: the stage's own.
         """
         proxy = f"http://127.0.0.1:{self.port}"
         told = {
@@ -139,7 +144,7 @@ class Emulator:
             "AZURE_SUBSCRIPTION_ID": self.setup.subscription,
             # Azure's pace of asking how a job is doing is 2 to 60 s.
             "AZUREML_RUN_POLLING_INTERVAL_MIN": "1", "AZUREML_RUN_POLLING_INTERVAL_MAX": "2",
-            f"MLOPS_{self.setup.stage.upper().replace('-', '_')}_OUTPUTS": json.dumps(self.setup.outputs()),
+            f"MLOPS_{self.setup.stage.upper().replace('-', '_')}_OUTPUTS": json.dumps(self.setup.outputs(workspace)),
         }
         if credential == "federated":
             return {**told, "AZURE_FEDERATED_TOKEN_FILE": str(self._federated),
@@ -155,24 +160,55 @@ class Emulator:
 
     def _answer(self, service: Service, request: Request) -> Response:
         at, start, route = time.time(), time.monotonic(), ""
+        fault = self.faults.take(request)
         try:
+            if fault is not None:
+                self._closing.wait(fault.delay)
+                if fault.reset:
+                    raise Dropped(reset=True)
+            response = fault.answer() if fault is not None else None
+            if response is None:
+                route, response = self._handled(service, request)
+            if fault is not None and fault.lost:
+                raise Dropped(reset=False)
+        except Dropped:
+            self._note(service, request, route, 0, at, start)
+            raise
+        self._note(service, request, route, response.status, at, start)
+        if service is Service.BLOB:
+            return response
+        identity = request.headers.get("x-ms-client-request-id") or secrets.token_hex(16)
+        return Response(status=response.status, body=response.body, headers={
+            "x-ms-request-id": secrets.token_hex(16), "x-ms-client-request-id": identity, **response.headers})
+
+    def _handled(self, service: Service, request: Request) -> tuple[str, Response]:
+        """What the route of a request answers, and that route."""
+        route = ""
+        try:
+            if service is Service.BLOB:
+                return "", self._forwarded(request)
             found, request = ROUTER.find(service, request)
             route = found.shown
             if not found.open:
                 self.world.tokens.check_header(request.headers.get("authorization"))
-            response = found.handler(self.world, request)
+            return route, found.handler(self.world, request)
         except Problem as problem:
-            response = problem.response()
+            return route, problem.response()
         except Exception as error:
             _LOG.exception("%s %s", request.method, request.path)
-            response = Problem(500, "InternalServerError", f"the local Azure ML has a bug: {error!r}").response()
-        identity = request.headers.get("x-ms-client-request-id") or secrets.token_hex(16)
-        response = Response(status=response.status, body=response.body, headers={
-            "x-ms-request-id": secrets.token_hex(16), "x-ms-client-request-id": identity, **response.headers})
-        self.calls.append(Call(service=service, method=request.method, path=request.path, route=route,
-                               version=request.query.get("api-version", ""), status=response.status, at=at,
-                               seconds=time.monotonic() - start))
-        return response
+            return route, Problem(500, "InternalServerError", f"the local Azure ML has a bug: {error!r}").response()
+
+    def _forwarded(self, request: Request) -> Response:
+        """What Azurite answers."""
+        headers = {name: value for name, value in request.headers.items() if name not in ("connection", "content-length")}
+        status, told, content = self.world.account.forward(request.method, request.target, headers, request.body)
+        kept = {name.title() if name.lower().startswith("content-") else name: value for name, value in told.items()
+                if name.lower() not in ("connection", "keep-alive", "transfer-encoding")}
+        return Response(status=status, body=content, headers=kept)
+
+    def _note(self, service: Service, request: Request, route: str, status: int, at: float, start: float) -> None:
+        self.calls.append(Call(service=service, method=request.method, path=request.path, route=route, status=status, at=at,
+                               version=request.query.get("api-version", ""), seconds=time.monotonic() - start))
 
     def requests(self, service: Service | None = None) -> Sequence[Call]:
         """The latest calls, of one service or of all, as they are now."""
@@ -188,7 +224,13 @@ def _secrets(resources: Resources) -> Mapping[str, str]:
     return found.body
 
 
-def environ_with(told: Mapping[str, str]) -> dict[str, str]:
-    """The process's own variables with others in their place, for a child; what is known of other credentials is left out."""
+def foreign_variables(environ: Iterable[str]) -> list[str]:
+    """Of the variables' names those that say how to reach Azure, or another network: ours take their place."""
     ours = ("AZURE_", "MSI_", "IDENTITY_", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
-    return {**{name: value for name, value in os.environ.items() if not name.upper().startswith(ours)}, **told}
+    return [name for name in environ if name.upper().startswith(ours)]
+
+
+def environ_with(told: Mapping[str, str]) -> dict[str, str]:
+    """The process's own variables for a child, with others in place of all that say how to reach Azure."""
+    foreign = foreign_variables(os.environ)
+    return {**{name: value for name, value in os.environ.items() if name not in foreign}, **told}

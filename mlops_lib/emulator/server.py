@@ -44,13 +44,14 @@ class Doors:
 
     Attributes:
         answer: The answer to a request to a service; may raise `Dropped`.
-        blob_gate: Called before a connection to blob storage is made; may raise `Dropped`.
+        watched: Whether requests to blob storage are to be seen one by one, and not only passed on.
         refused: Told of a host that is none of ours.
     """
 
     location: str
     blob_port: int
     answer: Callable[[Service, Request], Response]
+    watched: Callable[[], bool]
     refused: Callable[[str], None]
     context: ssl.SSLContext
 
@@ -101,7 +102,7 @@ class _Connection(BaseHTTPRequestHandler):
             return
         self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         self.wfile.flush()
-        if service is Service.BLOB:
+        if service is Service.BLOB and not doors.watched():
             self.close_connection = True
             _tunnel(self.connection, doors.blob_port)
             return
@@ -124,7 +125,7 @@ class _Connection(BaseHTTPRequestHandler):
         body = self.rfile.read(length) if length else b""
         target = urlsplit(self.path)
         request = Request(method=self.command, host=self.host, path=target.path,
-                          query=dict(parse_qsl(target.query, keep_blank_values=True)),
+                          target=self.path, query=dict(parse_qsl(target.query, keep_blank_values=True)),
                           headers={name.lower(): value for name, value in self.headers.items()}, body=body)
         try:
             self._send(self.server.doors.answer(self.service, request))
@@ -141,7 +142,7 @@ class _Connection(BaseHTTPRequestHandler):
     def _send(self, response: Response) -> None:
         content, kind = response.content()
         self.send_response_only(response.status, reason(response.status))
-        headers: Mapping[str, str] = {"Content-Length": str(len(content)), **({"Content-Type": kind} if kind else {}),
+        headers: Mapping[str, str] = {**({"Content-Type": kind} if kind else {}), "Content-Length": str(len(content)),
                                       **response.headers}
         for name, value in headers.items():
             self.send_header(name, value)

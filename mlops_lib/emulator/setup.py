@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InputError, did_you_mean
 from ..infra.contract import SCHEMA_VERSION, Compute, Datastore
+from . import hosts
 
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 
@@ -72,22 +74,36 @@ class Setup:
 
     def outputs(self, workspace: str | None = None) -> dict[str, Any]:
         """What ``terraform output -json aml`` would print, of the stage's workspace or of another one."""
-        name = workspace or self.workspace
-        storage = f"{self.group_id}/providers/Microsoft.Storage/storageAccounts/{self.account}"
-        vault = f"kv-mlops-{self.stage}"
+        name, providers = workspace or self.workspace, f"{self.group_id}/providers"
+        vault, registry = f"kv-mlops-{self.stage}", f"crmlops{self.stage.replace('-', '')}"
+        identities = {who: {
+            "id": f"{providers}/Microsoft.ManagedIdentity/userAssignedIdentities/id-mlops-{self.stage}-{who}",
+            "client_id": _guid(f"{self.stage}/{who}/client"), "principal_id": _guid(f"{self.stage}/{who}/principal"),
+        } for who in ("jobs", "workspace")}
         return {
             "schema_version": SCHEMA_VERSION, "stage": self.stage, "subscription_id": self.subscription,
-            "tenant_id": self.tenant, "resource_group": self.group,
-            "workspace": {"id": self.workspace_id(name), "name": name, "location": self.location},
-            "storage": {"id": storage, "name": self.account},
-            "vault": {"id": f"{self.group_id}/providers/Microsoft.KeyVault/vaults/{vault}",
+            "tenant_id": self.tenant, "location": self.location, "resource_group": self.group,
+            "workspace": {"id": self.workspace_id(name), "name": name, "location": self.location,
+                          "discovery_url": f"https://{hosts.data_plane(self.location)}/discovery"},
+            "identities": identities,
+            "storage": {"id": f"{providers}/Microsoft.Storage/storageAccounts/{self.account}", "name": self.account},
+            "vault": {"id": f"{providers}/Microsoft.KeyVault/vaults/{vault}", "name": vault,
                       "uri": f"https://{vault}.vault.azure.net/"},
-            "registry": None, "networking": {"mode": "public"},
+            "app_insights": {"id": f"{providers}/Microsoft.Insights/components/appi-mlops-{self.stage}"},
+            "registry": {"id": f"{providers}/Microsoft.ContainerRegistry/registries/{registry}", "name": registry,
+                         "login_server": f"{registry}.azurecr.io"},
+            "networking": {"mode": "public", "isolation_mode": "Disabled"},
             "endpoints": {"online": f"flights-{self.stage}-online", "batch": f"flights-{self.stage}-batch"},
             "computes": {key: {"kind": told.kind, "vm_size": told.vm_size, "min_nodes": told.min_nodes,
-                               "max_nodes": told.max_nodes} for key, told in self.computes.items()},
-            "datastores": {key: {"type": told.type, "account": self.account, "container": container(name, key)}
+                               "max_nodes": told.max_nodes, "low_priority": told.low_priority}
+                         for key, told in self.computes.items()},
+            "datastores": {key: {"type": told.type, "account": self.account, "container": container(name, key),
+                                 "subscription_id": self.subscription, "resource_group": self.group, "access": told.access}
                            for key, told in self.datastores.items()}}
+
+
+def _guid(text: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, text))
 
 
 def container(workspace: str, datastore: str) -> str:

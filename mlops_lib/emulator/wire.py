@@ -14,6 +14,7 @@ class Request:
     """A request that reached a service.
 
     Attributes:
+        target: Path and query as sent.
         query: The last value of each parameter, names as sent.
         headers: Names in lower case.
         parameters: What the route's pattern found in the path.
@@ -22,6 +23,7 @@ class Request:
     method: str
     host: str
     path: str
+    target: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""

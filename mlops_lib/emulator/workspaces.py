@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from . import arm, hosts
+from . import arm
 from .computes import body_of
 from .datastores import blob_datastore
 from .resources import Resource
@@ -39,7 +39,8 @@ def make_workspace(world: World, name: str) -> str:
                 "friendlyName": name, "description": "", "provisioningState": "Succeeded", "hbiWorkspace": False,
                 "workspaceId": str(uuid.uuid5(uuid.NAMESPACE_URL, key)), "tenantId": setup.tenant,
                 "storageAccount": outputs["storage"]["id"], "keyVault": outputs["vault"]["id"],
-                "discoveryUrl": f"https://{hosts.data_plane(world.location)}/discovery",
+                "applicationInsights": outputs["app_insights"]["id"], "containerRegistry": outputs["registry"]["id"],
+                "discoveryUrl": outputs["workspace"]["discovery_url"],
                 "publicNetworkAccess": "Enabled", "v1LegacyMode": False,
                 "systemDatastoresAuthMode": "accesskey" if setup.storage_keys else "identity",
             }})

@@ -254,3 +254,25 @@ def test_the_routes_are_listed() -> None:
     with start("--routes", "--json") as process:
         out, _ = process.communicate(timeout=60)
     assert {"service": "Azure Resource Manager", "method": "GET", "path": "{WS}", "does": "read a workspace"} in json.loads(out)
+
+
+def test_a_job_goes_on_after_a_restart(tmp_path: Path, wire_to: Callable[[Emulator], Any]) -> None:
+    gate = tmp_path / "gate"
+    command = f"until test -e {gate}; do sleep 0.05; done; echo through"
+    run = "https://westeurope.api.azureml.ms/history/v1.0{}/runs/waits"
+    with Emulator(tmp_path / "home") as emulator:
+        wire = wire_to(emulator)
+        environment = wire("PUT", "environments/any/versions/1", {"properties": {"image": "python:3.12"}}).json["id"]
+        job = {"properties": {"jobType": "Command", "command": command, "environmentId": environment}}
+        assert wire("PUT", "jobs/waits", job).status == 201
+        address = run.format(emulator.setup.workspace_id())
+        while wire("GET", address).json["status"] != "Running":
+            pass
+    gate.touch()
+    with Emulator(tmp_path / "home") as emulator:
+        wire = wire_to(emulator)
+        while (status := wire("GET", address).json["status"]) in ("Queued", "Running"):
+            pass
+        assert status == "Completed", wire("GET", address).json.get("error")
+        log = emulator.world.account.read("mlw-mlops-dev-workspaceartifactstore", "ExperimentRun/dcid.waits/user_logs/std_log.txt")
+        assert log == b"through\n"

@@ -1,0 +1,132 @@
+"""A plugin for pytest: fixtures with which a project's own tests have an Azure ML.
+
+pytest finds it by itself where mlops-lib is installed. It loads nothing else before a fixture is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import itertools
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+    from .emulator import Emulator
+    from .infra import Stage
+
+_NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AzureML:
+    """A local Azure ML for one test.
+
+    Attributes:
+        emulator: What all tests of the session share; ``emulator.faults.add("PUT */jobs/* status=503")`` lets things go wrong
+            until the test is over.
+        outputs: The stage as Terraform's outputs say it, with a workspace of the test's own.
+        stage: The same, read.
+        environment: The variables that this process has for it, and that child processes are to have.
+    """
+
+    emulator: Emulator
+    outputs: Mapping[str, Any]
+    stage: Stage
+    environment: Mapping[str, str]
+    _client: list[MLClient] = field(default_factory=list, repr=False)
+
+    @property
+    def client(self) -> MLClient:
+        """An MLClient of the workspace, signed in with azure-identity."""
+        if not self._client:
+            from azure.ai.ml import MLClient
+            from azure.identity import DefaultAzureCredential
+
+            self._client.append(MLClient(
+                DefaultAzureCredential(), self.stage.subscription_id, self.stage.resource_group, self.stage.workspace["name"],
+                show_progress=False))
+        return self._client[0]
+
+
+@pytest.fixture(scope="session")
+def azure_ml_emulator() -> Iterator[Emulator]:
+    """The local Azure ML that a session's tests share; it starts in a second or two."""
+    from .emulator import Emulator
+
+    with Emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def azure_ml(azure_ml_emulator: Emulator, loopback_only: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureML]:
+    """A local Azure ML with an empty workspace, which this process and its children take for Azure.
+
+    A test that wants to reach anything else fails.
+    """
+    from .emulator import foreign_variables
+    from .infra.contract import read
+
+    emulator = azure_ml_emulator
+    name = f"{emulator.setup.workspace}-{next(_NUMBERS)}"
+    outputs = emulator.add_workspace(name)
+    environment = emulator.environment(workspace=name)
+    for variable in foreign_variables(os.environ):
+        monkeypatch.delenv(variable)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    before = len(emulator.refused)
+    yield AzureML(emulator=emulator, outputs=outputs, stage=read(outputs, "azure_ml"), environment=environment)
+    emulator.faults.clear()
+    refused = list(dict.fromkeys(emulator.refused[before:]))
+    if refused:
+        pytest.fail(f"wanted to reach {', '.join(refused)}, which is not of the local Azure ML")
+
+
+@pytest.fixture
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Lets the test's own process reach nothing but this machine; one that tries to fails, whatever it makes of the error."""
+    reached: list[str] = []
+    connect, connect_ex, look_up = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def check(host: object) -> None:
+        if not _is_here(host):
+            reached.append(str(host))
+            raise ConnectionRefusedError(f"{host} is not this machine, and loopback_only lets nothing else be reached")
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            check(address[0])
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            check(address[0])
+        return connect_ex(self, address)
+
+    def guarded_look_up(host: Any, *arguments: Any, **more: Any) -> Any:
+        check(host)
+        return look_up(host, *arguments, **more)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_look_up)
+    yield
+    if reached:
+        pytest.fail(f"wanted to reach {', '.join(dict.fromkeys(reached))}, and only this machine may be reached")
+
+
+def _is_here(host: object) -> bool:
+    text = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+    if text in (None, "", "localhost"):
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(str(text).partition("%")[0]).is_loopback
+    return text == socket.gethostname()
