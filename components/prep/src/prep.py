@@ -159,25 +159,46 @@ def read(path: Path, schema: pa.Schema) -> pd.DataFrame:
     return frame
 
 
-def prepare(raw: Path, late_minutes: int) -> pd.DataFrame:
-    """Features and the label ``late`` of every flight under *raw* that arrived, in order of scheduled departure."""
-    flights = read(raw / "flights.parquet", SCHEDULE.append(OUTCOME))
+def known(raw: Path, columns: pa.Schema = SCHEDULE) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The flights under *raw* with those *columns*, and what is known about each before it leaves."""
+    flights = read(raw / "flights.parquet", columns)
     weather = read(raw / "weather.parquet", WEATHER)
     if repeated := int(weather.duplicated(["origin", "time_hour"]).sum()):
         raise InputError(f"weather.parquet has {repeated} hours twice for one airport")
-    table = features(flights, weather).assign(late=late(flights, late_minutes))
+    table = features(flights, weather)
     if repeated := int(table["flight_id"].duplicated().sum()):
         raise InputError(f"flights.parquet has {repeated} flights twice (time, origin, carrier and flight number)")
-    table = table[table["late"].notna()].astype({"late": "int8"})
-    # The raw rows of a day are in order of actual departure, which is not known beforehand.
-    # An id begins with the scheduled departure, so this is the order in time, and the same for equal times.
+    return flights, table
+
+
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """The flights by scheduled departure.
+
+    The raw rows of a day are in order of actual departure, which is not known beforehand. An id begins with the scheduled
+    departure, so the order of ids is the order in time, and the same for equal times.
+    """
     return table.take(pc.sort_indices(pa.array(table["flight_id"], pa.string()))).reset_index(drop=True)
+
+
+def prepare(raw: Path, late_minutes: int) -> pd.DataFrame:
+    """Features and the label ``late`` of every flight under *raw* that arrived, in order of scheduled departure."""
+    flights, table = known(raw, SCHEDULE.append(OUTCOME))
+    table = table.assign(late=late(flights, late_minutes))
+    return in_order(table[table["late"].notna()].astype({"late": "int8"}))
 
 
 def documented(field: pa.Field) -> pa.Field:
     """A column with, beside its type, the words that its codes stand for."""
     words = VOCABULARIES.get(field.name)
     return field.with_metadata({"words": words}) if words else field
+
+
+def save(rows: pd.DataFrame, folder: Path) -> None:
+    """Write a part as Parquet; the same rows give the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
+    content = content.cast(pa.schema([documented(field) for field in content.schema]))
+    pq.write_table(content, folder / "part-00000.parquet", compression="zstd")
 
 
 def day(text: str) -> pd.Timestamp:
@@ -206,11 +227,7 @@ def main() -> None:
     for part, rows in split(table, *boundaries):
         if rows.empty:
             raise InputError(f"no flight that arrived falls into {part}; look at --validation-from and --test-from")
-        folder: Path = getattr(args, part)
-        folder.mkdir(parents=True, exist_ok=True)
-        content = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
-        content = content.cast(pa.schema([documented(field) for field in content.schema]))
-        pq.write_table(content, folder / "part-00000.parquet", compression="zstd")
+        save(rows, getattr(args, part))
         print(f"{part}: {len(rows):,} flights, {rows['late'].mean():.1%} late")
 
 
