@@ -76,8 +76,8 @@ def put(world: World, request: Request) -> Response:
     properties = request.json().get("properties")
     if not isinstance(properties, dict) or not isinstance(properties.get("jobType"), str):
         raise Problem(400, "UserError", "A job has properties with a jobType.")
-    _check_compute(world, workspace, properties)
     key = f"{workspace}/jobs/{name}"
+    _check_compute(world, workspace, properties)
     with world.resources.together():
         existing = world.resources.find(key)
         arm.check_conditions(request, existing)
@@ -85,13 +85,20 @@ def put(world: World, request: Request) -> Response:
             if _content(existing.properties) != _content(properties):
                 raise Problem(409, "UserError", f"A job with the name {name} exists already, and it is another one.")
             return Response(body=shown(world, existing), headers={"ETag": existing.etag})
+        made = submitted(world, workspace, name, properties)
+    return Response(status=201, body=shown(world, made), headers={"ETag": made.etag})
+
+
+def submitted(world: World, workspace: str, name: str, properties: Mapping[str, Any]) -> Resource:
+    """A new job, which runs when its turn comes."""
+    with world.resources.together():
         run = new_run(name, root=name, parent=None, experiment=properties.get("experimentName") or "Default",
                       shown=properties.get("displayName") or name, kind=_KINDS.get(properties["jobType"], "azureml.run"))
         world.resources.put(run_key(workspace, name), {**run, "status": "Queued", "tags": properties.get("tags") or {},
                                                        "description": properties.get("description")})
-        made = world.resources.put(key, {"properties": properties})
+        made = world.resources.put(f"{workspace}/jobs/{name}", {"properties": properties})
     world.runner.submit(workspace, name)
-    return Response(status=201, body=shown(world, made), headers={"ETag": made.etag})
+    return made
 
 
 def _content(properties: Mapping[str, Any]) -> dict[str, Any]:

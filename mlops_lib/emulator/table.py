@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from . import arm, computes, datastores, history, identity, jobs, versions, workspaces
+from . import arm, computes, datastores, history, identity, jobs, schedules, versions, workspaces
 from .router import PROVIDER, WORKSPACE, Absent, Router, Service
 
 _ABSENT = (
-    (f"{WORKSPACE}/schedules", "schedules"),
     (f"{WORKSPACE}/onlineEndpoints", "online endpoints"),
     (f"{WORKSPACE}/batchEndpoints", "batch endpoints"),
     (f"{WORKSPACE}/serverlessEndpoints", "serverless endpoints"),
@@ -21,7 +20,7 @@ _ABSENT = (
     ("/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Resources", "deployments of templates"),
 )
 
-ROUTER = Router(
-    [*identity.ROUTES, *workspaces.ROUTES, *datastores.ROUTES, *computes.ROUTES, *versions.ROUTES, *jobs.ROUTES, *arm.ROUTES,
-     *history.ROUTES],
-    [Absent(Service.MANAGEMENT, pattern, what) for pattern, what in _ABSENT])
+_FAMILIES = (identity, workspaces, datastores, computes, versions, jobs, schedules, arm, history)
+
+ROUTER = Router([route for family in _FAMILIES for route in family.ROUTES],
+                [Absent(Service.MANAGEMENT, pattern, what) for pattern, what in _ABSENT])
