@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -87,12 +87,16 @@ class Catalogue:
         near: Places name files relative to this folder when they lie below it; default: the working directory.
         limits: How much code a component may have before there is a warning.
         mappings: What stands on this machine for datastores, registries and workspaces.
+        stages: The stages that the settings name.
+        against: The stage whose champion ``@champion`` is.
     """
 
     def __init__(self, root: Path, *, near: Path | None = None, limits: Limits = DEFAULT_LIMITS,
-                 mappings: Mappings = NO_MAPPINGS) -> None:
+                 mappings: Mappings = NO_MAPPINGS, stages: Collection[str] = (), against: str | None = None) -> None:
         self.root = root
         self.mappings = mappings
+        self.stages = stages
+        self.against = against
         self._bases = [os.path.join(base, "") for base in (near or Path.cwd(), root)]
         self._specs: dict[Path, Spec | None] = {}
         self._linked: dict[Path, Component | None] = {}

@@ -4,6 +4,7 @@
     ├── InputError          exit 2   wrong YAML, wrong values, wrong usage
     │   └── CompileError             every mistake of a project's files, as findings
     ├── StageError          exit 4   a stage could not be reached, or lacks something
+    ├── Refused             exit 3   a gate, or a registry, refused to change the champion of a stage
     ├── JobError            exit 1   a job failed
     │   └── RunError                 what the machine refused while a run was at work: a full disk, a read-only project
     └── Canceled            exit 130 the user stopped the run
@@ -102,6 +103,12 @@ class StageError(MlopsError):
     """A stage could not be reached, or lacks something."""
 
     exit_code = 4
+
+
+class Refused(MlopsError):
+    """A gate, or a registry, refused to change the champion of a stage; nothing has changed."""
+
+    exit_code = 3
 
 
 class JobError(MlopsError):

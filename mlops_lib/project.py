@@ -15,7 +15,7 @@ from . import document, pipelines, settings
 from .binding import OF_A_FIRING, PipelinePort, substitute
 from .catalogue import Catalogue, Change, code_of, read_bytes
 from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order
-from .inspection import is_local, local_path
+from .inspection import is_local, local_path, nearby
 from .spec import (
     DATA_TYPES,
     Bound,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .graph import Graph
     from .infra import Stage
     from .plan import Plan
+    from .promote import Gate
     from .schedule import Schedule
     from .stores.store import Store
 
@@ -88,9 +89,24 @@ class Project:
         raise InputError(f"no project in {here} or above it", why=f"a project has {', '.join(_MARKS[:-1])} or {_MARKS[-1]}",
                          fix="change to the project's folder")
 
-    def catalogue(self) -> Catalogue:
-        """The project's files as they are now."""
-        return Catalogue(self.root, near=self._near, limits=self.settings.limits, mappings=self.settings.mappings)
+    def catalogue(self, against: str | None = None) -> Catalogue:
+        """The project's files as they are now; *against* is the stage whose champion counts, if not that of the settings.
+
+        Raises:
+            InputError: there is no such stage.
+        """
+        if against is not None:
+            self._check_stage(against)
+        return Catalogue(self.root, near=self._near, limits=self.settings.limits, mappings=self.settings.mappings,
+                         stages=self.settings.stages, against=against or self.settings.champion)
+
+    def _check_stage(self, name: str) -> None:
+        from .stores.stages import stages
+        from .stores.store import FOLDER
+
+        known = stages(self.root / FOLDER, self.settings.stages)
+        if name not in known:
+            raise InputError(f"there is no stage {name!r}", fix=did_you_mean(name, known))
 
     # --- components and pipelines ------------------------------------------------------------------------------------
 
@@ -119,7 +135,8 @@ class Project:
             names |= set(pipelines.available(self._cast(self.catalogue()), self.settings))
         return sorted(names)
 
-    def load(self, name: str, values: Mapping[str, str] | None = None) -> tuple[PipelineJob, str, Catalogue]:
+    def load(self, name: str, values: Mapping[str, str] | None = None,
+             against: str | None = None) -> tuple[PipelineJob, str, Catalogue]:
         """A pipeline by name or file, linked, with values for its inputs.
 
         A path means that file. Of a name, a file in ``pipelines/`` that was written by hand comes first; then what the
@@ -128,6 +145,8 @@ class Project:
         Args:
             name: ``train``, or a path that ends in ``.yml`` or ``.yaml``.
             values: Texts for inputs, as ``--set`` takes them.
+            against: The stage whose champion evaluate compares with, when the roles give the pipeline, and that
+                ``@champion`` means; default: that of the settings.
 
         Returns:
             The pipeline, a name for it, and the files it was read from.
@@ -135,23 +154,39 @@ class Project:
         Raises:
             InputError: no such pipeline, or a value that does not fit; CompileError: mistakes in its files.
         """
-        catalogue = self.catalogue()
+        catalogue = self.catalogue(against)
         path = self._file_of(name)
         stem = path.stem if path else name
         given = values or {}
         if path is not None and (name.endswith(_SUFFIXES) or not _rendered(path)):
             job = catalogue.pipeline(path, lambda job: with_values(_fired(job, stem), given))
         else:
-            job = self._assembled(stem, catalogue, change=lambda job: with_values(job, given))
+            champion = given.get("champion") or self._champion(catalogue.against)
+            job = self._assembled(stem, catalogue, change=lambda job: with_values(job, given), champion=champion)
         return job, stem, catalogue
 
+    def _champion(self, stage: str | None) -> str | None:
+        """A reference to the champion of a stage, which the settings may know better; None when it has none."""
+        if stage is None or "champion" in self.settings.inputs:
+            return None
+        from .stores.models import champion_of
+        from .stores.stages import StageModels
+        from .stores.store import FOLDER
+
+        name = self.settings.experiment
+        return f"azureml:{name}@{stage}" if champion_of(StageModels(self.root / FOLDER, stage), name) else None
+
     def _assembled(self, name: str, catalogue: Catalogue, *, folder: Path | None = None,
-                   change: Change | None = None) -> PipelineJob:
+                   change: Change | None = None, champion: str | None = None) -> PipelineJob:
         parts = self._cast(catalogue)
         if parts == pipelines.Cast() or name not in (*pipelines.ROLES, self.settings.experiment):
             raise InputError(f"no pipeline {name!r}", why="neither a file in pipelines/ nor a role of the components",
                              fix=did_you_mean(name, self.pipeline_names()))
-        job = pipelines.assemble(name, parts, self.settings, folder=str(folder or self.root))
+        given = self.settings
+        if champion is not None:
+            model = Data(path=champion, type="mlflow_model")
+            given = dataclasses.replace(given, inputs={"champion": model, **given.inputs})
+        job = pipelines.assemble(name, parts, given, folder=str(folder or self.root))
         linked = catalogue.link(job, change)
         catalogue.raise_errors()
         return linked
@@ -225,7 +260,32 @@ class Project:
         """
         from .infra.sources import load
 
-        return load(name, self.root, outputs=outputs, published=self.settings.stages.get(name))
+        return load(name, self.root, outputs=outputs, published=self.settings.published.get(name))
+
+    def gate(self, stage: str, file: str | None = None) -> tuple[Gate, str, bytes]:
+        """The gate of a stage, its file's name for messages, and its content.
+
+        Args:
+            stage: The stage; a gate that the settings name for it is the one.
+            file: A gate for a stage for which they name none.
+
+        Raises:
+            InputError: there is none, or *file* is another; CompileError: it has mistakes.
+        """
+        told = self.settings.stages.get(stage)
+        named = self.root / told.gate if told is not None and told.gate is not None else None
+        given = Path(os.path.abspath(file)) if file is not None else None
+        if named is not None and given is not None and os.path.realpath(named) != os.path.realpath(given):
+            raise InputError(f"the gate of {stage} is {told.gate if told else ''!r}, and not {file!r}",
+                             why=f"{self.settings.file} says so, and what is judged by another gate proves nothing",
+                             fix="leave out --gate, or change the settings")
+        path = named or given
+        if path is None:
+            raise InputError(f"the stage {stage!r} has no gate", why="a model is promoted through a gate",
+                             fix=f"write --gate FILE, or in {self.settings.file}: stages: {{{stage}: {{gate: FILE}}}}")
+        catalogue = self.catalogue()
+        shown = catalogue.display(path)
+        return catalogue.gate(path), shown, read_bytes(path, shown)
 
     def validate(self, paths: Iterable[str | Path] = (), *, stage: Stage | None = None) -> tuple[Finding, ...]:
         """Every mistake of the given files and folders, or of all the project's files; nothing is run.
@@ -252,6 +312,8 @@ class Project:
             if file.name == settings.FILE:
                 continue  # read, and refused when wrong, as the project was opened
             catalogue.check_file(file)
+        if known_only or self.root / settings.FILE in files:
+            self._check_gates(catalogue)
         findings = list(catalogue.findings())
         if stage is not None:
             from .infra import Used, missing
@@ -264,6 +326,16 @@ class Project:
         if known_only and not any(finding.severity is Severity.ERROR for finding in findings):
             findings += self._assembly_findings(files, catalogue)
         return in_order(findings)
+
+    def _check_gates(self, catalogue: Catalogue) -> None:
+        """The gate files that the settings name."""
+        for name, stage in self.settings.stages.items():
+            path = self.root / (stage.gate or "")
+            if stage.gate is not None and not path.is_file():
+                catalogue.report.add("missing-file", f"the gate {stage.gate!r} of stage {name!r} does not exist",
+                                     stage.gate_place, fix=nearby(path))
+            elif stage.gate is not None:
+                catalogue.check_file(path, "gate")
 
     def _assembly_findings(self, files: Iterable[Path], catalogue: Catalogue) -> list[Finding]:
         """Mistakes that only the assembled pipelines show, and renderings that lag behind their components."""

@@ -457,12 +457,16 @@ def _slices(by: str, rule: SliceLimit, candidate: Evidence, champion: Evidence) 
         return Check(name=name, passed=False, told=f"no finite {rule.metric} of {by} {listing(unknown)}")
     order = sorted(losses, key=lambda value: (-losses[value], value))
     failed = [value for value in order if losses[value] > rule.worse]
-    told = "; ".join(f"{value} ({ours[value].rows:,} rows) is {'worse' if losses[value] > 0 else 'better'} by "
-                     f"{_shown(abs(losses[value]))}" for value in failed[:_WORST_SHOWN] or order[:1])
+    told = "; ".join(f"{value} ({ours[value].rows:,} rows) is {_compared(losses[value])}"
+                     for value in failed[:_WORST_SHOWN] or order[:1])
     more = f" and {len(failed) - _WORST_SHOWN} more" if len(failed) > _WORST_SHOWN else ""
     return Check(name=name, passed=not failed, values={value: losses[value] for value in order},
                  told=f"{'' if failed else 'at worst '}{told}{more} in {rule.metric}, may be worse by {_shown(rule.worse)}; "
                       f"{len(counted)} slices, {len(ours) - len(counted)} too small to count")
+
+
+def _compared(loss: float) -> str:
+    return f"{'worse' if loss > 0 else 'better'} by {_shown(abs(loss))}" if loss else "the same"
 
 
 def _data(gate: Gate, model: Evidence) -> Iterator[Check]:
@@ -486,7 +490,7 @@ def _data(gate: Gate, model: Evidence) -> Iterator[Check]:
 
 def _costs(gate: Gate, model: Evidence) -> Iterator[Check]:
     costs: tuple[tuple[str, float | None, Limits, Callable[[float], str]], ...] = (
-        ("latency of a row", model.row_ms, Limits(high=gate.row_ms), lambda value: f"{value:.3g} ms"),
+        ("latency of a row", model.row_ms, Limits(high=gate.row_ms), lambda value: f"{value:,.2f} ms"),
         ("rows per second", model.rows_per_second, Limits(low=gate.rows_per_second), lambda value: f"{value:,.0f}"),
         ("size", model.size, Limits(high=gate.max_bytes), lambda value: f"{value / 2**20:.3g} MB"))
     for name, value, limits, shown in costs:

@@ -8,29 +8,50 @@ from typing import Any
 
 from .catalogue import PROJECT_FILE
 from .document import Scalar, Table, Value
-from .errors import CompileError, did_you_mean
+from .errors import CompileError, Place, did_you_mean
 from .inspection import DEFAULT_LIMITS, Limits, is_local, local_path
 from .references import NO_MAPPINGS, STORES, Mappings, holds_secret, scheme_of
 from .spec import Data, InputValue, Literal, Report, kinds
 from .spec.kinds import COMPUTE, job_input
-from .spec.ports import read_input_value
+from .spec.ports import NOWHERE, read_input_value
 from .spec.reading import as_flag
-from .spec.shapes import Deferred, Flag, MapOf, Number, Record, Text
+from .spec.shapes import Deferred, Flag, MapOf, Number, OneOf, Record, Text
 
 FILE = PROJECT_FILE
 _NAME = Text(pattern=r"[A-Za-z][A-Za-z0-9_-]{0,62}", hint="a name has letters, digits, '_' and '-', and starts with a letter")
+STAGE = r"(?!(?:champion|latest|runs)$)[a-z][a-z0-9-]{0,15}"
+STAGE_HINT = "a stage's name has lower-case letters, digits and hyphens, and is none of champion, latest and runs"
 _FOLDERS = MapOf(Text(), key_pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*", empty=True,
                  key_hint="it has letters, digits, '.', '_' and '-'")
 SHAPE = Record("the settings", {
     "experiment": _NAME, "compute": COMPUTE, "inputs": MapOf(job_input, empty=True),
-    "stages": MapOf(Record("a stage", {"outputs": Text()}), key_pattern=r"[a-z][a-z0-9-]{0,15}",
-                    key_hint="a stage's name has lower-case letters, digits and hyphens"),
+    "stages": MapOf(Record("a stage", {
+        "outputs": Text(), "gate": Text(), "approval": OneOf(("none", "other", "required"))}),
+        key_pattern=STAGE, key_hint=STAGE_HINT),
+    "champion": Text(pattern=STAGE, hint=STAGE_HINT),
     "datastores": MapOf(Text(), key_pattern=r"[A-Za-z0-9_-]{1,255}", empty=True,
                         key_hint="a datastore's name has letters, digits, '-' and '_'"),
     "sweeps": MapOf(Deferred(f"{kinds.__name__}.trials", "SWEEP_SETTINGS"), empty=True),
     "isolate": Flag(), "registries": _FOLDERS, "workspaces": _FOLDERS,
     "limits": Record("limits", {"snapshot_megabytes": Number(minimum=0), "snapshot_files": Number(whole=True, minimum=1)}),
 })
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageSettings:
+    """What the project wants of a stage.
+
+    Attributes:
+        outputs: The file, relative to the project, in which its Terraform outputs are published.
+        gate: The gate file, relative to the project, that a model must pass before it is promoted to the stage.
+        approval: Who has to approve that: ``none``; ``required``, anybody; ``other``, somebody else than promotes it.
+        gate_place: Where the gate is named.
+    """
+
+    outputs: str | None = None
+    gate: str | None = None
+    approval: str = "none"
+    gate_place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +65,8 @@ class Settings:
         inputs: Values for the inputs of assembled pipelines: ``raw``, ``data``, ``champion``, and any other input of a
             component as ``COMPONENT_INPUT``.
         sweeps: The sweep of each training component that is to be swept, by the component's name, as it stands there.
-        stages: Of each stage the file, relative to the project, in which its Terraform outputs are published.
+        stages: What the project wants of each stage.
+        champion: The stage whose champion evaluate compares with, and that ``@champion`` means.
         mappings: What stands on this machine for datastores, registries and workspaces.
         isolate: Whether each step runs in an environment of its own.
         limits: What a component's code may have before ``mlops validate`` warns.
@@ -55,12 +77,18 @@ class Settings:
     compute: str = "azureml:cpu"
     inputs: Mapping[str, InputValue] = field(default_factory=dict)
     sweeps: Mapping[str, Table] = field(default_factory=dict)
-    stages: Mapping[str, str] = field(default_factory=dict)
+    stages: Mapping[str, StageSettings] = field(default_factory=dict)
+    champion: str | None = None
     mappings: Mappings = NO_MAPPINGS
     isolate: bool = False
     limits: Limits = DEFAULT_LIMITS
     folder: str = field(default="", compare=False)
     file: str = field(default=FILE, compare=False)
+
+    @property
+    def published(self) -> Mapping[str, str]:
+        """Of each stage for which it is said, the file in which its Terraform outputs are published."""
+        return {name: stage.outputs for name, stage in self.stages.items() if stage.outputs}
 
 
 def read(value: Value, *, folder: str, default_experiment: str) -> Settings:
@@ -92,9 +120,9 @@ def read(value: Value, *, folder: str, default_experiment: str) -> Settings:
         raise CompileError(report.findings)
     return Settings(experiment=_text(value, "experiment") or default_experiment,
                     compute=_text(value, "compute") or defaults.compute, inputs=inputs, folder=folder,
-                    sweeps=_tables(value.get("sweeps")), stages=_stages(value.get("stages")), mappings=mappings,
-                    limits=_limits(value.get("limits")), isolate=as_flag(_text(value, "isolate")) or False,
-                    file=value.place.file)
+                    sweeps=_tables(value.get("sweeps")), stages=_stages(value.get("stages")),
+                    champion=_text(value, "champion"), mappings=mappings, limits=_limits(value.get("limits")),
+                    isolate=as_flag(_text(value, "isolate")) or False, file=value.place.file)
 
 
 def _tables(value: Value | None) -> dict[str, Table]:
@@ -102,9 +130,11 @@ def _tables(value: Value | None) -> dict[str, Table]:
     return {name: entry for name, entry in entries.items() if isinstance(entry, Table)}
 
 
-def _stages(value: Value | None) -> dict[str, str]:
-    named = {name: _text(entry, "outputs") for name, entry in _tables(value).items()}
-    return {name: outputs for name, outputs in named.items() if outputs}
+def _stages(value: Value | None) -> dict[str, StageSettings]:
+    return {name: StageSettings(outputs=_text(entry, "outputs"), gate=_text(entry, "gate"),
+                                approval=_text(entry, "approval") or "none",
+                                gate_place=entry.entries["gate"].place if "gate" in entry.entries else entry.place)
+            for name, entry in _tables(value).items()}
 
 
 def _mapped(value: Value | None, noun: str, folder: str, report: Report, *, stores: bool = False) -> dict[str, str]:

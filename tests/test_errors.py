@@ -13,6 +13,7 @@ from mlops_lib.errors import (
     JobError,
     MlopsError,
     Place,
+    Refused,
     RunError,
     Severity,
     did_you_mean,
@@ -36,7 +37,7 @@ def test_what_is_not_known_is_not_printed() -> None:
     assert str(InputError("it is wrong", place=Place("f.yml"))) == "f.yml: it is wrong"
 
 
-@pytest.mark.parametrize(("error", "code"), [(InputError, 2), (JobError, 1), (RunError, 1), (Canceled, 130), (MlopsError, 2)])
+@pytest.mark.parametrize(("error", "code"), [(InputError, 2), (Refused, 3), (JobError, 1), (RunError, 1), (Canceled, 130), (MlopsError, 2)])
 def test_each_branch_has_its_exit_code(error: type[MlopsError], code: int) -> None:
     assert error("x").exit_code == code
 

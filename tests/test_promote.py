@@ -194,7 +194,7 @@ def test_costs_have_limits_and_what_was_not_measured_is_refused() -> None:
     assert decide(gate, cheap, None).passed
     dear = dataclasses.replace(model(), row_ms=5.1, rows_per_second=999, size=2**21)
     assert told(decide(gate, dear, None)) == {
-        "latency of a row": "5.1 ms, must be at most 5 ms", "rows per second": "999, must be at least 1,000",
+        "latency of a row": "5.10 ms, must be at most 5.00 ms", "rows per second": "999, must be at least 1,000",
         "size": "2 MB, must be at most 1 MB"}
     assert {text.split(",")[0] for text in told(decide(gate, model(), None)).values()} == {"not measured"}
     assert not decide(gate, dataclasses.replace(cheap, row_ms=math.nan), None).passed

@@ -4,7 +4,7 @@ from mlops_lib.document import parse
 from mlops_lib.errors import CompileError
 from mlops_lib.inspection import Limits
 from mlops_lib.references import Mappings
-from mlops_lib.settings import Settings, read
+from mlops_lib.settings import Settings, StageSettings, read
 from mlops_lib.spec import Data, Literal
 
 
@@ -35,6 +35,10 @@ def test_what_is_written_is_read() -> None:
         ("experiment: two words\n", "bad-name", 1, 13, "starts with a letter"),
         ("experiment: 1\n", "wrong-type", 1, 13, 'write "1", in quotes'),
         ("experiment:\n", "wrong-type", 1, 12, "give a value or remove the key"),
+        ("stages: {prod: {approval: others}}\n", "wrong-value", 1, 27, "did you mean 'other'?"),
+        ("stages: {prod: {gate: 3}}\n", "wrong-type", 1, 23, 'write "3", in quotes'),
+        ("stages: {runs: {}}\n", "bad-name", 1, 10, "none of champion, latest and runs"),
+        ("champion: Prod\n", "bad-name", 1, 11, "lower-case letters"),
         ("compute: cpu\n", "bad-name", 1, 10, "azureml:NAME or serverless"),
         ("inputs: [raw]\n", "wrong-type", 1, 9, "must be a mapping, not a list"),
         ("inputs: {raw: }\n", "missing-value", 1, 15, "has no value"),
@@ -89,3 +93,11 @@ def test_limits_of_code_are_read() -> None:
     assert settings("").limits == Limits()
     assert settings("limits: {snapshot_megabytes: 0.5}\n").limits == Limits(snapshot_bytes=2**19)
     assert settings("limits: {snapshot_files: 10}\n").limits == Limits(snapshot_files=10)
+
+
+def test_what_is_wanted_of_a_stage_is_read() -> None:
+    found = settings("stages:\n  dev: {gate: gates/g.yml}\n  prod: {outputs: out.json, approval: other}\nchampion: dev\n")
+    assert found.stages == {"dev": StageSettings(gate="gates/g.yml"), "prod": StageSettings(outputs="out.json", approval="other")}
+    assert found.stages["dev"].gate_place.line == 2
+    assert (found.champion, found.published) == ("dev", {"prod": "out.json"})
+    assert settings("").champion is None

@@ -222,21 +222,24 @@ pipeline_argument = click.argument("pipeline", shell_complete=_complete_pipeline
 run_argument = click.argument("run", default="latest", shell_complete=_complete_run)
 isolate_option = click.option("--isolate/--no-isolate", default=None,
                               help="Run each step in an environment of its own, built from its conda file.")
+against_option = click.option("--against", metavar="STAGE",
+                              help="The stage whose champion evaluate compares with, and that @champion means.")
 set_option = click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Another value for an input.")
 
 
 @cli.command()
 @pipeline_argument
 @set_option
+@against_option
 @click.option("--no-cache", is_flag=True, help="As if nothing were stored.")
 @isolate_option
 @json_option
 @click.pass_context
-def plan(context: click.Context, pipeline: str, values: tuple[str, ...], no_cache: bool, isolate: bool | None,
-         as_json: bool) -> None:
+def plan(context: click.Context, pipeline: str, values: tuple[str, ...], against: str | None, no_cache: bool,
+         isolate: bool | None, as_json: bool) -> None:
     """Show which steps of PIPELINE would run or be reused, and why."""
     project = _project(context)
-    job, name, catalogue = project.load(pipeline, _pairs("--set", values))
+    job, name, catalogue = project.load(pipeline, _pairs("--set", values), against)
     store = project.store()
     try:
         found, _ = project.plan(job, name, store, catalogue, reuse=not no_cache, isolate=isolate)
@@ -276,6 +279,7 @@ def export(context: click.Context, pipeline: str, write: bool) -> None:
 @cli.command()
 @pipeline_argument
 @set_option
+@against_option
 @click.option("--output", "copies", multiple=True, metavar="NAME=PATH",
               help="Copy an output of the pipeline to a path; what is there is replaced.")
 @click.option("--no-cache", is_flag=True, help="Run every step again.")
@@ -283,12 +287,14 @@ def export(context: click.Context, pipeline: str, write: bool) -> None:
 @isolate_option
 @json_option
 @click.pass_context
-def run(context: click.Context, pipeline: str, values: tuple[str, ...], copies: tuple[str, ...], no_cache: bool,
-        jobs: int | None, isolate: bool | None, as_json: bool) -> None:
+def run(context: click.Context, pipeline: str, values: tuple[str, ...], against: str | None, copies: tuple[str, ...],
+        no_cache: bool, jobs: int | None, isolate: bool | None, as_json: bool) -> None:
     """Run PIPELINE, a name or a YAML file, on this machine."""
     project = _project(context)
     request = {"pipeline": pipeline, "values": _pairs("--set", values), "outputs": _pairs("--output", copies),
                "cache": not no_cache, "jobs": jobs, "isolate": isolate, "folder": str(Path.cwd())}
+    if against is not None:
+        request["against"] = against
     _run(context, project, request, as_json)
 
 
@@ -299,7 +305,7 @@ def _run(context: click.Context, project: Project, request: dict[str, Any], as_j
 
 def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
     """Run what is requested and show how it went; whether all of it succeeded."""
-    job, name, catalogue = project.load(request["pipeline"], request["values"])
+    job, name, catalogue = project.load(request["pipeline"], request["values"], request.get("against"))
     targets = {output: Path(os.path.abspath(Path(request["folder"], target))) for output, target in request["outputs"].items()}
     for output, target in targets.items():
         if output not in job.outputs:
@@ -612,7 +618,7 @@ def _run_again(context: click.Context, project: Project, request: dict[str, Any]
     from ..progress import plain_progress
     from ..stores.store import Store
 
-    pipeline, name, catalogue = project.load(request["pipeline"], request["values"])
+    pipeline, name, catalogue = project.load(request["pipeline"], request["values"], request.get("against"))
     store = Store.open(project.root)
     try:
         graph = project.graph(pipeline, name)
@@ -697,9 +703,9 @@ def _asset_json(record: AssetRecord, store: Store) -> dict[str, Any]:
 
 
 cli.add_command(_asset_group("data", "data"))
-cli.add_command(_asset_group("model", "models"))
 
 from . import compile as _compile  # noqa: E402, F401  registers its commands, which need what stands above
 from . import emulate as _emulate  # noqa: E402, F401
+from . import models as _models  # noqa: E402, F401
 from . import schedule as _schedule  # noqa: E402, F401
 from . import stage as _stage  # noqa: E402, F401

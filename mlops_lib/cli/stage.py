@@ -65,7 +65,7 @@ def list_stages(context: click.Context, as_json: bool) -> None:
 def _listed(name: str, project: Project) -> dict[str, Any]:
     from ..infra.sources import find
 
-    source = find(name, project.root, published=project.settings.stages.get(name)).told
+    source = find(name, project.root, published=project.settings.published.get(name)).told
     try:
         found = project.stage(name)
     except StageError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ class Source(NamedTuple):
     read: Callable[[], Any]
 
 
-def known(root: Path, *, published: Mapping[str, str], environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
+def known(root: Path, *, published: Collection[str], environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """The stages that anything says there are: the settings, ``terraform/stages``, the environment; sorted by name."""
     environ = os.environ if environ is None else environ
     folder = root / "terraform" / "stages"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..catalogue import Catalogue, parse_asset
-from ..errors import InputError, MlopsError
+from ..errors import InputError, MlopsError, Refused, StageError, did_you_mean
 from ..graph import External
 from ..inspection import is_local, local_path
 from ..references import (
@@ -27,6 +27,8 @@ from ..references import (
     scheme_of,
 )
 from ..stores.mapped import find_asset, inside, within
+from ..stores.models import CHAMPION, champion_of
+from ..stores.stages import StageModels, stages
 from ..stores.store import Store
 from .downloads import Downloads, Marks, Origin, split_url
 
@@ -153,8 +155,7 @@ class Sources:
         asset = parse_asset(value.path)
         if asset is not None:
             if asset.label not in (None, "latest"):
-                raise InputError(f"{value.path!r} asks for the label {asset.label!r}", why="here only 'latest' is known",
-                                 fix=f"write 'azureml:{asset.name}@latest'")
+                return self._champion(value.path, asset.name, asset.label)
             return self._named(value, asset.name, asset.version)
         if is_local(value.path):
             return _Local(local_path(value.path, value.folder), writable=True)
@@ -180,6 +181,27 @@ class Sources:
                 return self._follow(replace(value, path=written.path, folder=written.folder))
         kind = next((kind for kind in kinds if self._store.assets.versions(kind, name)), kinds[0])
         return _Local(self._store.folder / self._store.assets.find(kind, name, version or "latest").path, writable=False)
+
+    def _champion(self, path: str, name: str, label: str) -> _Local:
+        """The champion of a stage: the label is the stage's name, or ``champion`` for that of the stage in question."""
+        stage = self._catalogue.against if label == CHAMPION else label
+        if stage is None:
+            raise InputError(f"{path!r} asks for a champion, and nothing says of which stage",
+                             fix=f"name the stage: azureml:{name}@dev, --against dev, or in mlops.yml: champion: dev")
+        known = stages(self._store.folder, self._catalogue.stages)
+        if stage not in known:
+            raise InputError(f"{path!r} asks for the label {label!r}", why="here a label is 'latest', 'champion' or a stage",
+                             fix=did_you_mean(label, ["latest", CHAMPION, *known]))
+        models = StageModels(self._store.folder, stage)
+        version = champion_of(models, name)
+        if version is None:
+            raise StageError(f"the stage {stage} has no champion of {name!r}", why=f"{path!r} is it",
+                             fix=f"mlops models promote {name} --from runs --to {stage}")
+        found = models.path(version)
+        if self._store.digests.tree(found)[0] != version.digest:
+            raise Refused(f"the bytes of the champion {version} of {stage} are not those that were promoted",
+                          why="their digest is another", fix=f"mlops models rollback {name} --in {stage}, or promote a model")
+        return _Local(found, writable=False)
 
     def _in_datastore(self, reference: DatastorePath, text: str) -> Path | str:
         home = self._home_of(reference)

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import RunError
 from .locks import exclusive
 
-_VERSION = 3  # raise it when the schema changes; every statement below must then do for an older file as well
+_VERSION = 4  # raise it when the schema changes; every statement below must then do for an older file as well
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, status TEXT NOT NULL, started REAL NOT NULL, ended REAL,
@@ -47,6 +47,13 @@ CREATE TABLE IF NOT EXISTS assets (
     kind TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, position INTEGER NOT NULL, type TEXT NOT NULL,
     path TEXT NOT NULL, digest TEXT NOT NULL, created REAL NOT NULL, run TEXT NOT NULL, step TEXT NOT NULL,
     PRIMARY KEY (kind, name, version)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tags (
+    kind TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, tag TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (kind, name, version, tag)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS commits (
+    run TEXT PRIMARY KEY, digest TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS differences (
     run TEXT PRIMARY KEY, told TEXT NOT NULL

@@ -176,6 +176,24 @@ class Records:
         told = json.loads(rows[0][0]) if rows else []
         return tuple(Difference(**{**entry, "steps": tuple(entry["steps"])}) for entry in told)
 
+    def save_commit(self, run: str, commit: str | None) -> None:
+        """Remember which commit of git a run was started from, if any."""
+        if commit is not None:
+            self.database.write("INSERT OR REPLACE INTO commits VALUES (?, ?)", (run, commit))
+
+    def commit(self, run: str) -> str | None:
+        """The commit of git that a run was started from."""
+        rows = self.database.rows("SELECT digest FROM commits WHERE run = ?", [run])
+        return rows[0][0] if rows else None
+
+    def outputs_named(self, name: str, limit: int = 200) -> list[StoredOutput]:
+        """The latest outputs of that name that steps have left, newest first, each once."""
+        rows = self.database.rows(
+            "SELECT s.outputs FROM steps s JOIN runs r ON r.id = s.run WHERE instr(s.outputs, ?) > 0 "
+            "ORDER BY r.started DESC, s.position DESC LIMIT ?", [json.dumps(name) + ":", limit])
+        found = [outputs[name] for row in rows if name in (outputs := _outputs(row[0]))]
+        return list({output.path: output for output in found}.values())
+
     def runs(self, limit: int = 20, pipeline: str | None = None) -> list[RunRecord]:
         """The latest runs, newest first."""
         where, parameters = ("WHERE pipeline = ?", [pipeline]) if pipeline else ("", [])
@@ -390,6 +408,26 @@ class Assets:
         names = [record.name for record in self.latest(kind)]
         raise InputError(f"no {kind} {name!r} is registered here", why="a pipeline's named output registers it",
                          fix=did_you_mean(name, names) if names else "run the pipeline that makes it first")
+
+    def tags(self, kind: str, name: str, version: str) -> dict[str, str]:
+        """The tags of a version, by name."""
+        return dict(self._database.rows(
+            "SELECT tag, value FROM tags WHERE kind = ? AND name = ? AND version = ? ORDER BY tag", [kind, name, version]))
+
+    def tag(self, kind: str, name: str, version: str, tags: Mapping[str, str | None]) -> None:
+        """Give tags to a version, all or none; None takes one away."""
+        with self._database.transaction():
+            for tag, value in tags.items():
+                if value is None:
+                    self._database.write("DELETE FROM tags WHERE kind = ? AND name = ? AND version = ? AND tag = ?",
+                                         [kind, name, version, tag])
+                else:
+                    self._database.write("INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?)",
+                                         [kind, name, version, tag, value])
+
+    def with_digest(self, digest: str) -> list[AssetRecord]:
+        """The versions with that content, newest first."""
+        return self._select("WHERE digest = ? ORDER BY position DESC", [digest])
 
     def _select(self, where: str, parameters: Sequence[Any]) -> list[AssetRecord]:
         rows = self._database.rows(f"SELECT {', '.join(_ASSET_COLUMNS)} FROM assets {where}", parameters)

@@ -8,7 +8,6 @@ import json
 import math
 import re
 import shutil
-import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -30,7 +29,7 @@ PORTS = 8
 CHAMPION = "champion"
 LARGER_IS_BETTER = {"log_loss": False, "brier": False, "roc_auc": True, "pr_auc": True}
 NAME = re.compile(r"[\w./: -]+")  # what MLflow accepts in the name of a metric
-REPEATS = 15  # predictions of one row; the median is kept
+REPEATS = 15  # predictions of one row; the shortest counts, because the others also tell what else the machine did
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -98,7 +97,7 @@ def probabilities(model: Path, name: str, features: pd.DataFrame) -> tuple[Float
     if found.shape != (len(features),):
         raise InputError(f"{name} returned shape {found.shape} for {len(features)} rows; expected one probability a row")
     return found, {
-        "row_ms": round(statistics.median(one) * 1000, 3),
+        "row_ms": round(min(one) * 1000, 3),
         "rows_per_second": round(len(features) / max(batch, 1e-9), 1),
     }
 

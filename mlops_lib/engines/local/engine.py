@@ -27,6 +27,7 @@ from ...plan import Action, Plan, PlannedStep, StoredOutput, judge
 from ...sources import Found, Remote
 from ...sources.landing import Destination, land
 from ...stores.artifacts import remove
+from ...stores.commits import commit_of
 from ...stores.database import refused, translated
 from ...stores.files import FileEntry
 from ...stores.locks import exclusive
@@ -233,6 +234,7 @@ class _Execution:
         with _interrupts(self._interrupted):
             self.store.records.save_run(self.run_record)
             self.store.records.save_differences(self.run_record.id, self.ground.differences)
+            self.store.records.save_commit(self.run_record.id, commit_of(self.store.folder.parent))
             with ThreadPoolExecutor(max_workers=self.jobs, thread_name_prefix="step") as pool:
                 self.pool = pool
                 try:

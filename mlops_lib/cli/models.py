@@ -1,0 +1,345 @@
+"""``mlops models``: versions, gates, promotion and rollback."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import InputError, MlopsError, did_you_mean
+from . import _asset_json, _columns, _pairs, _print_json, _project, _say, _short, _store, cli, json_option
+
+if TYPE_CHECKING:
+    from ..project import Project
+    from ..promote import Decision, Evidence
+    from ..stores.evaluations import Evaluations
+    from ..stores.models import Models, ModelVersion, RunModels
+    from ..stores.stages import StageModels
+    from ..stores.store import Store
+
+# Who acts, first that is set; CI systems say it of the person who started them.
+_ACTORS = ("MLOPS_ACTOR", "GITHUB_ACTOR", "BUILD_REQUESTEDFOREMAIL")
+in_option = click.option("--in", "where", metavar="STAGE", default="runs", show_default=True,
+                         help="Whose models: those of runs on this machine, or of a stage.")
+
+
+@cli.group()
+def models() -> None:
+    """Models that runs have registered, and the champions of stages.
+
+    NAME:VERSION is a version; NAME alone is the latest, NAME@champion the champion of a stage.
+    """
+
+
+def _models(project: Project, store: Store, name: str) -> RunModels | StageModels:
+    from ..stores.models import RUNS, RunModels
+
+    return RunModels(store) if name == RUNS else _stage(project, store, name)
+
+
+def _stage(project: Project, store: Store, name: str) -> StageModels:
+    from ..stores.stages import StageModels, stages
+
+    known = stages(store.folder, project.settings.stages)
+    if name not in known:
+        raise InputError(f"there is no stage {name!r}", fix=did_you_mean(name, known))
+    return StageModels(store.folder, name)
+
+
+def _version(found: Models, text: str, default: str = "latest") -> ModelVersion:
+    from ..stores.models import find_version
+
+    name, _, version = text.removeprefix("azureml:").replace("@", ":").partition(":")
+    return find_version(found, name, version or default)
+
+
+def _complete_model(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    try:
+        project = _project(context.find_root())
+        store = project.store()
+        try:
+            where = context.params.get("source") or context.params.get("where") or "runs"
+            return [name for name in _models(project, store, where).names() if name.startswith(incomplete)]
+        finally:
+            store.close()
+    except MlopsError:
+        return []
+
+
+name_argument = click.argument("name", metavar="NAME[:VERSION]", shell_complete=_complete_model)
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+@models.command("list")
+@in_option
+@json_option
+@click.pass_context
+def list_models(context: click.Context, where: str, as_json: bool) -> None:
+    """The newest version of each model; of a stage, its champions."""
+    from ..stores.models import MODEL, RUNS, champion_of
+
+    store = _store(context)
+    if where == RUNS:
+        records = store.assets.latest(MODEL)
+        if as_json:
+            _print_json([_asset_json(record, store) for record in records])
+        elif not records:
+            _say("no models yet: a pipeline's named output registers one")
+        else:
+            _columns([("NAME", "VERSION", "TYPE", "MADE BY")] + [
+                (record.name, record.version, record.type, record.run) for record in records])
+        return
+    stage = _stage(_project(context), store, where)
+    found = [(name, stage.versions(name)[0], champion_of(stage, name)) for name in stage.names()]
+    if as_json:
+        _print_json([{"name": name, "latest": newest.version,
+                      "champion": _version_json(stage, champion) if champion else None} for name, newest, champion in found])
+    elif not found:
+        _say(f"no models in {where} yet: mlops models promote NAME --from runs --to {where}")
+    else:
+        _columns([("NAME", "CHAMPION", "PROMOTED", "BY", "APPROVED BY")] + [
+            (name, champion.version if champion else "–", *(_tag(champion, tag) for tag in (
+                "promoted_at", "promoted_by", "approved_by"))) for name, _, champion in found])
+
+
+def _tag(version: ModelVersion | None, name: str) -> str:
+    return version.tags.get(name, "–") if version is not None else "–"
+
+
+def _version_json(stage: StageModels, version: ModelVersion) -> dict[str, Any]:
+    import dataclasses
+
+    return {**dataclasses.asdict(version), "in": stage.name, "path": str(stage.path(version))}
+
+
+@models.command("show")
+@name_argument
+@in_option
+@json_option
+@click.pass_context
+def show_model(context: click.Context, name: str, where: str, as_json: bool) -> None:
+    """A version: where it is, its tags, its signature, where it comes from, and the decision that made it champion."""
+    import json
+
+    from ..promotions import read_lineage, read_signature
+    from ..stores.models import DECISION, MODEL, RUNS, champion_of
+    from ..stores.stages import StageModels
+
+    store = _store(context)
+    found = _models(_project(context), store, where)
+    version = _version(found, name)
+    versions = found.versions(version.name)
+    lineage, signature = read_lineage(found, version), read_signature(found, version)
+    note = found.note(version, DECISION)
+    champion = champion_of(found, version.name)
+    if as_json:
+        known = (_version_json(found, version) if isinstance(found, StageModels) else
+                 _asset_json(store.assets.find(MODEL, version.name, version.version), store))
+        _print_json(known | {
+            "versions": [other.version for other in versions], "tags": dict(version.tags),
+            "champion": champion.version if champion else None, "lineage": lineage,
+            "signature": {"inputs": dict(signature.inputs), "outputs": dict(signature.outputs)} if signature else None,
+            "decision": json.loads(note) if note else None})
+        return
+    origin = lineage.get("origin") or {}
+    rows = [("name", version.name), ("version", version.version), ("type", version.type),
+            ("path", _short(found.path(version))), ("content", version.digest),
+            ("made by", f"step {origin.get('step')} of run {origin.get('run')}"), ("commit", origin.get("git_commit") or "–"),
+            ("versions", ", ".join(other.version for other in versions))]
+    if where != RUNS:
+        rows.append(("champion", champion.version if champion else "–"))
+    if signature is not None:
+        rows.append(("inputs", ", ".join(f"{port}: {type_}" for port, type_ in signature.inputs.items())))
+    rows += [("data", f"{port}: {data['asset'] or data['digest']}") for port, data in (origin.get("data") or {}).items()]
+    rows += [(f"tag {tag}", value) for tag, value in version.tags.items()]
+    rows += [("promoted", f"{step['from']} to {step['to']} by {step['by']} at {step['at']}"
+              + (f", approved by {step['approved_by']}" if step["approved_by"] else "")) for step in lineage["promotions"]]
+    _columns(rows)
+    if note:
+        from ..promote import Decision
+
+        for check in Decision.from_dict(json.loads(note)).checks:
+            click.echo(str(check))
+
+
+@models.command("compare")
+@click.argument("names", nargs=-1, metavar="[STAGE/]NAME[:VERSION]...")
+@click.option("--evidence", metavar="DIR", type=click.Path(exists=True), help="An evaluation that is not of a run here.")
+@click.option("--html", metavar="FILE", type=click.Path(dir_okay=False), help="Write a page with plots as well.")
+@json_option
+@click.pass_context
+def compare_models(context: click.Context, names: tuple[str, ...], evidence: str | None, html: str | None,
+                   as_json: bool) -> None:
+    """Models side by side, as measured on the same test data; without names, those of the latest evaluation.
+
+    Of a stage, NAME alone is the champion: prod/flights.
+    """
+    from ..comparison import page, rows_of
+
+    store = _store(context)
+    known = _evaluations(store, evidence)
+    found = _compared(_project(context), store, known, names)
+    if html is not None:
+        from ..stores.database import translated
+
+        with translated(Path(html)):
+            Path(html).write_text(page(found), encoding="utf-8")
+    if as_json:
+        _print_json([model.to_dict() for model in found])
+        return
+    _columns(rows_of(found))
+    data = found[0].data
+    if data is not None:
+        _say(f"measured on the same {data.rows:,} rows ({data.digest[:19]})" + (f"; see {html}" if html else ""))
+
+
+def _evaluations(store: Store, evidence: str | None) -> Evaluations:
+    from ..stores.evaluations import Evaluation, Evaluations
+
+    return Evaluations([Evaluation.read(Path(evidence))]) if evidence is not None else Evaluations.of(store)
+
+
+def _compared(project: Project, store: Store, known: Evaluations, names: Sequence[str]) -> list[Evidence]:
+    from ..stores.models import CHAMPION, RUNS
+
+    if not names:
+        if not known.found:
+            raise InputError("nothing was evaluated yet", fix="mlops run evaluate")
+        return known.found[0].all()
+    digests = {}
+    for text in names:
+        where, slash, rest = text.rpartition("/")
+        version = _version(_models(project, store, where or RUNS), rest, CHAMPION if slash else "latest")
+        digests[f"{where}/{version}" if slash else str(version)] = version.digest
+    found = known.together(digests)
+    if found is None:
+        lacking = [name for name, digest in digests.items()
+                   if not any(digest in evaluation.models for evaluation in known.found)]
+        raise InputError(f"{', '.join(lacking)} was not evaluated" if lacking else "no test data was used for all of them",
+                         why="models are compared on the same test data",
+                         fix="evaluate together: mlops run evaluate --against STAGE")
+    return found[1]
+
+
+# --- changing --------------------------------------------------------------------------------------------------------
+
+
+@models.command("tag")
+@name_argument
+@click.argument("tags", nargs=-1, metavar="TAG=VALUE...")
+@click.option("--remove", multiple=True, metavar="TAG", help="Take a tag away.")
+@in_option
+@click.pass_context
+def tag_model(context: click.Context, name: str, tags: tuple[str, ...], remove: tuple[str, ...], where: str) -> None:
+    """Give a version tags, which a gate may ask for, or take some away."""
+    from ..stores.models import RESERVED
+    from ..stores.store import Store
+
+    wanted: dict[str, str | None] = {**_pairs("a tag,", tags)}
+    wanted |= dict.fromkeys(remove)
+    if not wanted:
+        raise InputError("no tag is given", fix="write mlops models tag NAME TAG=VALUE")
+    for tag in wanted:
+        if tag in RESERVED:
+            raise InputError(f"the tag {tag!r} is not for hands", why="it says which version is the champion, and why",
+                             fix="mlops models promote, or rollback")
+    project = _project(context)
+    store = Store.open(project.root)
+    try:
+        found = _models(project, store, where)
+        version = _version(found, name)
+        found.tag(version, wanted)
+        now = next(other for other in found.versions(version.name) if other.version == version.version)
+    finally:
+        store.close()
+    click.echo(f"{now}: " + (", ".join(f"{tag}={value}" for tag, value in now.tags.items()) or "no tags"))
+
+
+@models.command("promote")
+@name_argument
+@click.option("--from", "source", required=True, metavar="STAGE|runs", help="Where the version is.")
+@click.option("--to", "target", required=True, metavar="STAGE", help="The stage whose champion it is to be.")
+@click.option("--gate", "gate_file", metavar="FILE", type=click.Path(),
+              help="The gate, when the settings name none for the stage.")
+@click.option("--approved-by", metavar="WHO", help="Who has approved it.")
+@click.option("--evidence", metavar="DIR", type=click.Path(exists=True), help="An evaluation that is not of a run here.")
+@json_option
+@click.pass_context
+def promote_model(context: click.Context, name: str, source: str, target: str, gate_file: str | None, approved_by: str | None,
+                  evidence: str | None, as_json: bool) -> None:
+    """Make a version the champion of a stage, if it passes the stage's gate.
+
+    Every check is told with its numbers. A refusal exits with 3, and changes nothing.
+    """
+    from ..promotions import Request, promote
+    from ..stores.models import CHAMPION, RUNS
+
+    project, store = _project(context), _store(context)
+    if source == target:
+        raise InputError(f"the version is in {target} already", fix=f"name another stage, or {RUNS}, with --from")
+    to = _stage(project, store, target)
+    gate, shown, content = project.gate(target, gate_file)
+    models_ = _models(project, store, source)
+    version = _version(models_, name, "latest" if source == RUNS else CHAMPION)
+    known = _evaluations(store, evidence)
+    losses = [gate.confidence.loss] if gate.confidence is not None else []
+    rule = project.settings.stages.get(target)
+    request = Request(gate=gate, gate_file=shown, gate_text=content, actor=_actor(), approved_by=approved_by,
+                      approval=rule.approval if rule else "none", at=_now())
+
+    def evidences(candidate: ModelVersion, champion: ModelVersion | None) -> tuple[Evidence, Evidence | None]:
+        return known.judged(candidate.digest, str(candidate), champion.digest if champion else None, str(champion),
+                            losses=losses, stage=target)
+
+    decision, stored = promote(models_, version, to, request, evidences)
+    if as_json:
+        _print_json({"promoted": stored is not None, "model": str(version), "from": source, "to": target,
+                     "champion": stored.version if stored else None, "replaced": decision.champion,
+                     "decision": decision.to_dict()})
+    else:
+        _show_decision(decision)
+    if stored is None:
+        against = [check for check in decision.checks if not check.passed]
+        _say(f"{version} is not promoted to {target}: {len(against)} of {len(decision.checks)} checks refuse it")
+        context.exit(3)
+    _say(f"{version} of {source} is now the champion {stored} of {target}"
+         + (f"; before: {decision.champion}" if decision.champion else ""))
+
+
+def _show_decision(decision: Decision) -> None:
+    for check in decision.checks:
+        word, colour = ("passed ", "green") if check.passed else ("refused", "red")
+        click.echo(f"{click.style(word, fg=colour)}  {check.name}: {check.told}")
+
+
+@models.command("rollback")
+@click.argument("name", shell_complete=_complete_model)
+@click.option("--in", "where", required=True, metavar="STAGE", help="The stage.")
+@json_option
+@click.pass_context
+def rollback_model(context: click.Context, name: str, where: str, as_json: bool) -> None:
+    """Make the version that the champion of a stage has replaced the champion again."""
+    from ..promotions import rollback
+
+    stage = _stage(_project(context), _store(context), where)
+    now, before = rollback(stage, name, actor=_actor(), at=_now())
+    if as_json:
+        _print_json({"model": name, "in": where, "champion": now.version, "before": before.version})
+    else:
+        click.echo(f"{now} is the champion of {where} again; before: {before}")
+
+
+def _actor() -> str:
+    """Who acts: as CI says, or else the user of this machine."""
+    return next((os.environ[name] for name in _ACTORS if os.environ.get(name)), None) or getpass.getuser()
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,224 @@
+"""A model becomes the champion of a stage, or the one before it does again: what is written, and in which order."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from .document import parse, plain
+from .errors import CompileError, InputError, Refused
+from .promote import Decision, Evidence, Gate, Signature, approval, decide, signature_of
+from .stores.digests import Whole
+from .stores.models import (
+    CHAMPION,
+    DECISION,
+    DEPLOYMENT,
+    EVIDENCE,
+    GATE,
+    LINEAGE,
+    PROMOTION,
+    REPLACES,
+    RESERVED,
+    Models,
+    ModelVersion,
+    Registry,
+    Stream,
+    champion_of,
+    promotion_of,
+)
+
+Known = Callable[[ModelVersion, "ModelVersion | None"], "tuple[Evidence, Evidence | None]"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """A promotion that somebody asks for.
+
+    Attributes:
+        gate: What decides.
+        gate_file: How records call its file.
+        gate_text: That file's content.
+        actor: Who promotes.
+        approved_by: Who is said to have approved it.
+        approval: Whose approval the stage wants: see :func:`~mlops_lib.promote.approval`.
+        at: When, in ISO 8601.
+    """
+
+    gate: Gate
+    gate_file: str
+    gate_text: bytes
+    actor: str
+    approved_by: str | None
+    approval: str
+    at: str
+
+
+def promote(source: Models, version: ModelVersion, target: Registry, request: Request,
+            known: Known) -> tuple[Decision, ModelVersion | None]:
+    """Judge a version of *source*, and make it the champion of *target* when it passes.
+
+    The bytes and all that is told of them are written first, and are there as a version with the champion's tags in one step;
+    then the old champion's tag is taken away. Whenever the process dies, exactly one version is the champion by
+    :func:`~mlops_lib.stores.models.champion_of`, and promoting again finishes what was left.
+
+    Args:
+        source: Where the version is.
+        version: The candidate.
+        target: The registry of the stage.
+        request: Who asks, and by which gate.
+        known: What is known of the candidate and of the champion, without tags and signatures.
+
+    Returns:
+        The decision, and the new champion; None when it was refused, and then nothing has changed.
+
+    Raises:
+        Refused: somebody else is promoting, or the bytes are not those that were measured or sent.
+    """
+    with target.claim(version.name):
+        current = champion_of(target, version.name)
+        candidate, champion = known(version, current)
+        candidate = _described(candidate, source, version)
+        champion = _described(champion, target, current) if champion is not None and current is not None else None
+        decision = decide(request.gate, candidate, champion)
+        approved = approval(request.approval, request.actor, request.approved_by)
+        if approved is not None:
+            decision = dataclasses.replace(decision, checks=(*decision.checks, approved))
+        if not decision.passed:
+            return decision, None
+        number = 1 + max((promotion_of(other) for other in target.versions(version.name)), default=0)
+        tags = {name: text for name, text in version.tags.items() if name not in RESERVED} | {
+            DEPLOYMENT: CHAMPION, PROMOTION: str(number), "promoted_by": request.actor, "promoted_at": request.at}
+        if current is not None:
+            tags[REPLACES] = current.version
+        if request.approved_by:
+            tags["approved_by"] = request.approved_by
+        notes = {DECISION: _json(decision.to_dict()), EVIDENCE: _json(candidate.to_dict()), GATE: request.gate_text,
+                 LINEAGE: _json(_lineage(source, version, target, request, decision))}
+        with _streamed(source, version) as contents:
+            stored = target.write(dataclasses.replace(version, tags=tags), contents, notes)
+        _settle(target, stored)
+    return decision, stored
+
+
+def rollback(registry: Registry, name: str, *, actor: str, at: str) -> tuple[ModelVersion, ModelVersion]:
+    """Make the champion before the current one the champion again; again, the one before that.
+
+    Returns:
+        The champion of now, and the one that it was.
+
+    Raises:
+        InputError: there is no champion, or none before it; Refused: its bytes are not what they were.
+    """
+    with registry.claim(name):
+        current = champion_of(registry, name)
+        if current is None:
+            raise InputError(f"the model {name!r} has no champion in {registry.name}", fix="promote one first")
+        versions = {version.version: version for version in registry.versions(name)}
+        before = versions.get(current.tags.get(REPLACES, ""))
+        if before is None:
+            raise InputError(f"no champion of {name!r} was before {current} in {registry.name}",
+                             why="a rollback goes back to the version that the champion has replaced",
+                             fix=f"promote another: mlops models promote {name}:VERSION --from runs --to {registry.name}")
+        with _streamed(registry, before) as contents:
+            for _, stream in contents:
+                while stream.read(1 << 20):
+                    pass
+        number = 1 + max(promotion_of(version) for version in versions.values())
+        registry.tag(before, {DEPLOYMENT: CHAMPION, PROMOTION: str(number), "promoted_by": actor, "promoted_at": at,
+                              "approved_by": None, "rollback_of": current.version})
+        _settle(registry, before)
+    return next(version for version in registry.versions(name) if version.version == before.version), current
+
+
+def _settle(registry: Registry, champion: ModelVersion) -> None:
+    """Take the champion's tag from all others, also from one that a killed process has left with it."""
+    for version in registry.versions(champion.name):
+        if version.version != champion.version and version.tags.get(DEPLOYMENT) == CHAMPION:
+            registry.tag(version, {DEPLOYMENT: None})
+
+
+@contextlib.contextmanager
+def _streamed(source: Models, version: ModelVersion) -> Iterator[Iterator[tuple[str, Stream]]]:
+    """The files of a version, each open when it is its turn; they must together have the version's digest."""
+    with contextlib.ExitStack() as opened:
+        yield _checked(source, version, opened)
+
+
+def _checked(source: Models, version: ModelVersion, opened: contextlib.ExitStack) -> Iterator[tuple[str, Stream]]:
+    whole = Whole()
+    for file in source.files(version):
+        stream = _Hashed(opened.enter_context(source.open(version, file.name)))
+        yield file.name, stream
+        whole.add(file.name, stream.digest)
+        opened.close()
+    if whole.digest != version.digest:
+        raise Refused(f"the bytes of {version} in {source.name} are not what they were when it was made",
+                      why=f"their digest is {whole.digest[:12]}, and was {version.digest[:12]}",
+                      fix="make the model again, and evaluate that")
+
+
+class _Hashed:
+    """A stream that counts what is read from it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._sum = hashlib.sha256()
+
+    def read(self, size: int = -1, /) -> bytes:
+        block = self._stream.read(size)
+        self._sum.update(block)
+        return block
+
+    @property
+    def digest(self) -> str:
+        """Of what was read, and of what was left unread."""
+        while self.read(1 << 20):
+            pass
+        return self._sum.hexdigest()
+
+
+def _described(evidence: Evidence, models: Models, version: ModelVersion) -> Evidence:
+    """*evidence* with what the registry knows: tags and the signature."""
+    return dataclasses.replace(evidence, tags=version.tags, signature=read_signature(models, version))
+
+
+def read_signature(models: Models, version: ModelVersion) -> Signature | None:
+    """The signature in a version's ``MLmodel``; None when it has none.
+
+    Raises:
+        InputError: the file is not as MLflow writes it.
+    """
+    if not any(file.name == "MLmodel" for file in models.files(version)):
+        return None
+    with models.open(version, "MLmodel") as stream:
+        content = stream.read(5_000_001)
+    try:
+        told = plain(parse(content, "MLmodel"))
+        return signature_of(told)
+    except (CompileError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"the file MLmodel of {version} in {models.name} is not as MLflow writes it",
+                         why=str(error).splitlines()[0], fix="save the model with MLflow") from None
+
+
+def read_lineage(models: Models, version: ModelVersion) -> dict[str, Any]:
+    """Where a version comes from: ``origin``, what made it, and ``promotions``, oldest first."""
+    found = models.note(version, LINEAGE)
+    return dict(json.loads(found)) if found else {"origin": None, "promotions": []}
+
+
+def _lineage(source: Models, version: ModelVersion, target: Registry, request: Request, decision: Decision) -> dict[str, Any]:
+    """The lineage of the version that comes to be: that of the source, and this promotion."""
+    told = read_lineage(source, version)
+    return told | {"promotions": [*told["promotions"], {
+        "from": f"{source.name}/{version}", "to": target.name, "digest": version.digest, "by": request.actor,
+        "approved_by": request.approved_by, "at": request.at, "gate": request.gate_file,
+        "gate_digest": hashlib.sha256(request.gate_text).hexdigest(), "replaces": decision.champion}]}
+
+
+def _json(told: Mapping[str, Any]) -> bytes:
+    return (json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

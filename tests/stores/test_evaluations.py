@@ -1,0 +1,90 @@
+import array
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_lib.errors import InputError
+from mlops_lib.stores.evaluations import Evaluation, Evaluations
+
+
+def told(data: str, **losses: float) -> dict[str, Any]:
+    return {"test": {"digest": data, "rows": 2}, "models": {
+        name: {"digest": f"digest {name}", "metrics": {"loss": loss}, "losses": {"loss": f"losses/{name}.f64"}}
+        for name, loss in losses.items()}}
+
+
+def evaluation(folder: Path, data: str, **losses: float) -> Evaluation:
+    (folder / "losses").mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps(told(data, **losses)))
+    for name, loss in losses.items():
+        (folder / f"losses/{name}.f64").write_bytes(array.array("d", [loss, loss]).tobytes())
+    return Evaluation.read(folder)
+
+
+def judged(found: list[Evaluation], champion: str | None = "digest old") -> tuple[Any, Any]:
+    return Evaluations(found).judged("digest new", "shop:2", champion, "shop:1", losses=["loss"], stage="dev")
+
+
+def test_an_evaluation_is_read_from_its_folder_or_file(tmp_path: Path) -> None:
+    found = evaluation(tmp_path / "e", "d", new=0.5)
+    assert Evaluation.read(tmp_path / "e/metrics.json").models == found.models == {"digest new": "new"}
+    evidence = found.evidence("digest new", model="shop:2", losses=["loss", "other"])
+    assert (evidence.model, evidence.metrics, list(evidence.losses["loss"])) == ("shop:2", {"loss": 0.5}, [0.5, 0.5])
+    assert list(evidence.losses) == ["loss"]
+    assert found.evidence("digest new", model="shop:2").losses == {}
+
+
+def test_the_time_of_predictions_stands_in_a_file_of_its_own(tmp_path: Path) -> None:
+    evaluation(tmp_path / "e", "d", new=0.5)
+    (tmp_path / "e/latency.json").write_text('{"new": {"row_ms": 3, "rows_per_second": 4}}')
+    [found] = Evaluation.read(tmp_path / "e").all()
+    assert (found.row_ms, found.rows_per_second) == (3, 4)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"test": {}, "models": {"a": {}}}', '{"test": {"digest": "d"}, "models": []}',
+                                  '{"test": {"digest": "d", "rows": "x"}, "models": {"a": {"digest": "", "metrics": {}}}}'])
+def test_what_is_no_evaluation_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "metrics.json").write_text(text)
+    with pytest.raises(InputError, match="no evaluation that a gate can use"):
+        Evaluation.read(tmp_path)
+    with pytest.raises(InputError, match="cannot be read"):
+        Evaluation.read(tmp_path / "absent")
+
+
+def test_the_newest_evaluation_of_a_candidate_counts(tmp_path: Path) -> None:
+    kinder = evaluation(tmp_path / "1", "d", new=0.1, old=0.5)
+    newest = evaluation(tmp_path / "2", "d", new=0.4)
+    candidate, champion = judged([newest, kinder])
+    assert (candidate.metrics, champion.metrics) == ({"loss": 0.4}, {"loss": 0.5})
+    assert judged([newest], None)[1] is None
+
+
+def test_a_champion_on_the_same_data_is_preferred_to_a_newer_one(tmp_path: Path) -> None:
+    same, other = evaluation(tmp_path / "1", "d", old=0.5), evaluation(tmp_path / "2", "e", old=0.9)
+    ours = evaluation(tmp_path / "3", "d", new=0.4)
+    assert judged([other, ours, same])[1].metrics == {"loss": 0.5}
+    assert judged([other, ours])[1].data.digest == "e"
+
+
+def test_what_no_evaluation_knows_is_not_measured(tmp_path: Path) -> None:
+    candidate, champion = judged([evaluation(tmp_path / "1", "d", another=1)])
+    assert (candidate.data, champion.data) == (None, None)
+    assert "mlops run evaluate --against dev" in champion.why
+
+
+def test_models_are_compared_on_the_newest_data_that_all_were_measured_on(tmp_path: Path) -> None:
+    found = Evaluations([evaluation(tmp_path / "1", "new data", a=1), evaluation(tmp_path / "2", "data", a=2),
+                         evaluation(tmp_path / "3", "data", b=3), evaluation(tmp_path / "4", "old", a=4, b=5)])
+    both = found.together({"A": "digest a", "B": "digest b"})
+    assert both is not None
+    assert [(model.model, model.metrics["loss"]) for model in both[1]] == [("A", 2), ("B", 3)]
+    assert found.together({"A": "digest a", "C": "digest c"}) is None
+
+
+def test_losses_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    found = evaluation(tmp_path / "1", "d", new=1)
+    (tmp_path / "1/losses/new.f64").write_bytes(b"123")
+    with pytest.raises(InputError, match="cannot be read"):
+        found.evidence("digest new", model="m", losses=["loss"])
