@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import click
@@ -55,9 +56,13 @@ def emulate(context: click.Context, home: Path | None, stage: str, port: int, st
         if file is not None:
             emulator.faults.read(file)
         told = emulator.environment(credential="federated" if federated else "secret")
+        # What jobs run here, too, takes this for Azure: it must not reach the real one with this process's credentials.
+        variables = environ_with(told)
+        os.environ.clear()
+        os.environ.update(variables)
         if command:
             try:
-                code = subprocess.run(command, env=environ_with(told)).returncode
+                code = subprocess.run(command).returncode
             except OSError as error:
                 raise InputError(f"{command[0]!r} cannot be run: {error.strerror}") from None
         else:

@@ -12,12 +12,14 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ..errors import InputError
+from ..stores.locks import exclusive
 from . import authority, azurite, hosts
 from .blobs import Account
 from .faults import Faults
@@ -80,7 +82,7 @@ class Emulator:
             if home is None:
                 home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlops-azure-ml-")))
             self.home = home.absolute()
-            self.home.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_alone_in(self.home))
             main = azurite.program()
             certificates = authority.issue(self.home, hosts.names(self.setup.location))
             resources = Resources(self.home / "azure.db")
@@ -100,8 +102,9 @@ class Emulator:
             self._federated.write_text(tokens.assertion())
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificates.certificate, certificates.key)
-            self._server = Server(port, Doors(location=self.setup.location, blob_port=self._storage.port, answer=self._answer,
-                                              watched=lambda: bool(self.faults), refused=self.refused.append, context=context))
+            self._server = _listening(port, Doors(
+                location=self.setup.location, blob_port=self._storage.port, answer=self._answer,
+                watched=lambda: bool(self.faults), refused=self.refused.append, context=context))
             stack.callback(self._server.close)
             stack.callback(self._closing.set)
             self._server.start()
@@ -213,6 +216,29 @@ class Emulator:
     def requests(self, service: Service | None = None) -> Sequence[Call]:
         """The latest calls, of one service or of all, as they are now."""
         return [call for call in list(self.calls) if service in (None, call.service)]
+
+
+@contextlib.contextmanager
+def _alone_in(home: Path) -> Iterator[None]:
+    """Nobody else uses *home* meanwhile, which is made when absent."""
+    lock = home / "emulator.lock"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+    except OSError as error:
+        raise InputError(f"{home} cannot be used: {error.strerror}", fix="give another home") from None
+    with exclusive(lock, give_up=lambda: True) as held:
+        if not held:
+            raise InputError(f"another local Azure ML is using {home}", fix="end it, or give another home")
+        yield
+
+
+def _listening(port: int, doors: Doors) -> Server:
+    try:
+        return Server(port, doors)
+    except OSError as error:
+        raise InputError(f"the local Azure ML cannot listen on port {port}: {error.strerror}",
+                         fix="give another port, or none for any that is free") from None
 
 
 def _secrets(resources: Resources) -> Mapping[str, str]:

@@ -276,3 +276,25 @@ def test_a_job_goes_on_after_a_restart(tmp_path: Path, wire_to: Callable[[Emulat
         assert status == "Completed", wire("GET", address).json.get("error")
         log = emulator.world.account.read("mlw-mlops-dev-workspaceartifactstore", "ExperimentRun/dcid.waits/user_logs/std_log.txt")
         assert log == b"through\n"
+
+
+def test_a_step_takes_it_for_azure_too() -> None:
+    program = Path(__file__).with_name("sdk_step.py")
+    mine = {**os.environ, "AZURE_TENANT_ID": "mine", "AZURE_CLIENT_ID": "mine", "AZURE_CLIENT_SECRET": "mine"}
+    with start("--", sys.executable, str(program), env=mine) as process:
+        out, err = process.communicate(timeout=120)
+    told = json.loads(out)["variables"]
+    assert "value" in told, (told, err)
+    tenant, client, proxy = told["value"]
+    assert (tenant, client) == (Setup().tenant, Setup().client)
+    assert proxy.startswith("http://127.0.0.1:")
+
+
+def test_a_home_and_a_port_are_for_one(azure: Emulator, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="another local Azure ML is using"):
+        Emulator(azure.home)
+    with pytest.raises(InputError, match="cannot listen on port"):
+        Emulator(tmp_path, port=azure.port)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be used"):
+        Emulator(tmp_path / "file" / "home")
