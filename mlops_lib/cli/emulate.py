@@ -67,12 +67,12 @@ def emulate(context: click.Context, home: Path | None, stage: str, port: int, st
                 raise InputError(f"{command[0]!r} cannot be run: {error.strerror}") from None
         else:
             code = 0
-            if as_json:
-                _print_json({"port": emulator.port, "environment": told, "outputs": emulator.setup.outputs()})
-            else:
-                click.echo("\n".join(f"export {name}={shlex.quote(value)}" for name, value in told.items()))
-            _say(f"{emulator.setup.workspace} answers through the proxy 127.0.0.1:{emulator.port}; end it with Ctrl-C")
             with contextlib.suppress(KeyboardInterrupt):
+                if as_json:
+                    _print_json({"port": emulator.port, "environment": told, "outputs": emulator.setup.outputs()})
+                else:
+                    click.echo("\n".join(f"export {name}={shlex.quote(value)}" for name, value in told.items()))
+                _say(f"{emulator.setup.workspace} answers through the proxy 127.0.0.1:{emulator.port}; end it with Ctrl-C")
                 threading.Event().wait()
         for host in dict.fromkeys(emulator.refused):
             _say(f"refused: {host}")

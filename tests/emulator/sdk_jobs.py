@@ -108,7 +108,7 @@ def registered(client: MLClient) -> Any:
     pairs = [*((found.name, client.data.get(found.name, label="latest")) for found in client.data.list()),
              *((found.name, client.models.get(found.name, label="latest")) for found in client.models.list())]
     return {name: [asset.version, asset.type, asset.path.rpartition("/datastores/")[2].split("/paths/")[0]]
-            for name, asset in pairs}
+            for name, asset in pairs if name.startswith("kept-")}
 
 
 def used_again(client: MLClient) -> Any:
