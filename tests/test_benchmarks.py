@@ -22,7 +22,7 @@ def test_a_benchmark_says_its_limit_what_it_measured_and_whether_that_held() -> 
 
 
 def test_every_benchmark_is_described() -> None:
-    names = re.search(r"of ([\w, -]+); default: all", run("--help").stdout.replace("\n", " "))
+    names = re.search(r"of ([\w, -]+); default: all", " ".join(run("--help").stdout.split()))
     assert names is not None
     described = re.findall(r"^\| `([\w-]+)`", (PROGRAM.parent / "README.md").read_text(), re.MULTILINE)
     assert described == re.findall(r"[\w-]+", re.sub(r"- +", "-", names[1]))

@@ -173,13 +173,13 @@ def test_any_mutation_compiles_or_gives_findings(root: Path, part: int) -> None:
         path = root / name
         text = mutated(FILES[name], chance)
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
-        begun = time.perf_counter()
+        begun = time.process_time()
         try:
             found += compiles(root, [name]) > 0
         except Exception as error:
             raise AssertionError(f"{name}:\n{text}") from error
         finally:
-            longest = max(longest, time.perf_counter() - begun)
+            longest = max(longest, time.process_time() - begun)
             path.write_text(FILES[name])
     assert longest < 5
     assert found > COUNT // 8  # else the mutations would show nothing
@@ -211,9 +211,9 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 def test_hostile_bytes_take_little_time(root: Path, name: str, data: bytes) -> None:
     path = root / name
     path.write_bytes(data)
-    begun = time.perf_counter()
+    begun = time.process_time()
     try:
         assert compiles(root, [name]) > 0 or data in (b"a:\n",)
     finally:
         path.write_text(FILES[name])
-    assert time.perf_counter() - begun < (0.5 if len(data) > LIMIT_BYTES else 5)
+    assert time.process_time() - begun < (0.5 if len(data) > LIMIT_BYTES else 5)

@@ -149,6 +149,7 @@ SDK = {
 # Kinds without a schema of the SDK that could be asked: reasons.
 ALONE = {
     "conda file": "conda's, not the SDK's",
+    "gate": "ours: Azure ML has no gates",
     "import component": "read by the SDK for private previews only",
     "data_transfer component": "read by the SDK for private previews only",
 }
