@@ -31,7 +31,7 @@ def mlops(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the example in which the pipeline has run once."""
     folder = tmp_path_factory.mktemp("flights example")  # with a blank, like many a home folder
-    for name in ("components", "data", "environments", "pipelines", "schedules"):
+    for name in ("components", "data", "environments", "gates", "pipelines", "schedules"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "mlops.yml", folder)
     done = mlops("run", "flights", "--json", folder=folder)

@@ -59,14 +59,15 @@ def list_stages(context: click.Context, as_json: bool) -> None:
         click.echo("no stage is known: see docs/stages.md", err=True)
         return
     _columns([("STAGE", "WORKSPACE", "FROM", "WHY NOT")] + [
-        (row["stage"], row["workspace"] or "–", row["source"], row["why"] or "") for row in rows])
+        (row["stage"], row["workspace"] or "–", row["source"] or "–", row["why"] or "") for row in rows])
 
 
 def _listed(name: str, project: Project) -> dict[str, Any]:
     from ..infra.sources import find
 
-    source = find(name, project.root, published=project.settings.published.get(name)).told
+    source = None
     try:
+        source = find(name, project.root, published=project.settings.published.get(name)).told
         found = project.stage(name)
     except StageError as error:
         return {"stage": name, "source": source, "workspace": None,

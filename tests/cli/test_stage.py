@@ -49,6 +49,13 @@ def test_stages_are_listed_with_where_their_outputs_come_from(shop: Path) -> Non
     assert lines[1].split() == ["dev", "mlw-flights-dev", "dev.json"]
 
 
+def test_a_stage_that_only_has_a_gate_is_listed_as_one_that_nothing_tells_of(shop: Path) -> None:
+    (shop / "mlops.yml").write_text("stages:\n  dev: {outputs: dev.json}\n  qa: {approval: other}\n")
+    [_, qa] = json.loads(mlops("list", "--json", cwd=shop).stdout)
+    assert qa == {"stage": "qa", "source": None, "workspace": None, "why": "nothing says what stage 'qa' has"}
+    assert mlops("list", cwd=shop).stdout.splitlines()[2].split()[:3] == ["qa", "–", "–"]
+
+
 def test_a_project_without_stages_says_so(shop: Path) -> None:
     (shop / "mlops.yml").unlink()
     done = mlops("list", cwd=shop)
