@@ -8,7 +8,7 @@ import keyword
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -354,23 +354,41 @@ class PipelineCall:
         self.job = self.catalogue.link(job)
         self.catalogue.raise_errors()
 
-    def run(self, *, jobs: int | None = None, cache: bool = True, isolate: bool | None = None,
-            listener: Listener | None = None) -> Run:
-        """Run it on this machine.
+    def run(self, *, on: str | None = None, jobs: int | None = None, cache: bool = True, isolate: bool | None = None,
+            key: str | None = None, outputs: Iterable[str] | None = None, listener: Listener | None = None) -> Run:
+        """Run it on this machine, or on Azure ML.
 
         Args:
-            jobs: How many steps at once; default: the cores.
+            on: The stage whose workspace runs it; default: this machine.
+            jobs: How many steps at once, on this machine; default: the cores.
             cache: False runs every step again.
-            isolate: Whether each step runs in an environment of its own; default: as the project's settings say.
+            isolate: Whether each step runs in an environment of its own, on this machine; default: as the project's settings
+                say.
+            key: On a stage: the same pipeline with the same key is the same run. None for another one.
+            outputs: On a stage: the outputs to bring here at the end; default: all.
             listener: Told of every event; default: prints progress.
 
         Raises:
-            InputError: data that is not there; RunError: the machine refused; Canceled: interrupted.
+            InputError: data that is not there; RunError: the machine refused; StageError: the stage cannot be reached, or
+            lacks something; Canceled: interrupted.
         """
         if listener is None:
             from .progress import plain_progress
 
             listener = plain_progress(sys.stdout)
+        if on is not None:
+            if jobs is not None or isolate is not None:
+                raise InputError("jobs and isolate are for runs on this machine", fix="leave them out", place=_caller())
+            self.project.check_allowed(self.name, on)
+            wanted = list(self.job.outputs) if outputs is None else list(outputs)
+            for name in wanted:
+                if name not in self.job.outputs:
+                    raise InputError(f"the pipeline has no output {name!r}", fix=did_you_mean(name, self.job.outputs),
+                                     place=_caller())
+            return self.project.run_on(self.project.stage(on), self.job, self.name, self.catalogue, key=key, reuse=cache,
+                                       request={"python": self.name, "on": on}, outputs=wanted, listener=listener)
+        if key is not None or outputs is not None:
+            raise InputError("key and outputs are for runs on a stage", fix="say which: on=…", place=_caller())
         return self.project.run(self.job, self.name, self.catalogue, request={"python": self.name}, jobs=jobs, reuse=cache,
                                 isolate=isolate, listener=listener)
 

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 from . import document, pipelines, settings
 from .binding import OF_A_FIRING, PipelinePort, substitute
 from .catalogue import Catalogue, Change, code_of, read_bytes
-from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order
+from .errors import (
+    CompileError,
+    Finding,
+    InputError,
+    MlopsError,
+    Place,
+    Severity,
+    did_you_mean,
+    in_order,
+    listing,
+)
 from .inspection import is_local, local_path, nearby
 from .spec import (
     DATA_TYPES,
@@ -41,6 +51,7 @@ if TYPE_CHECKING:
     from .plan import Plan
     from .promote import Gate
     from .schedule import Schedule
+    from .stores.records import RunRecord
     from .stores.store import Store
 
 RENDERED = "# Written by 'mlops export {name} --write'. Remove this line to keep changes made by hand.\n"
@@ -437,6 +448,104 @@ class Project:
             return LocalEngine(store, ground, jobs=jobs).submit(plan, request=request, listener=listener)
         finally:
             store.close()
+
+    def run_on(self, stage: Stage, job: PipelineJob, name: str, catalogue: Catalogue, *, request: Mapping[str, Any],
+               key: str | None = None, reuse: bool = True, outputs: Iterable[str] = (), follow: bool = True,
+               cancel: bool = False, listener: Listener = lambda event: None) -> Run:
+        """Run a linked pipeline on Azure ML.
+
+        Args:
+            stage: Where.
+            job: The pipeline.
+            name: What ``mlops run`` calls it.
+            catalogue: The files that it was read from.
+            request: What to ask for to run it again.
+            key: Runs of the same content with the same key are the same run; None for a new one.
+            reuse: False runs every step again.
+            outputs: The pipeline's outputs to download at the end.
+            follow: False returns as soon as it is submitted.
+            cancel: Whether Ctrl-C cancels it, and does not only stop following it.
+            listener: Told of every event.
+
+        Raises:
+            InputError: it may not run there, or Azure ML refused it; StageError: the stage cannot be reached, or lacks
+            something; Canceled: the user stopped it, or stopped following it.
+        """
+        from .engines.azureml.engine import AzureEngine, Wishes
+        from .engines.azureml.submission import prepare
+        from .engines.azureml.workspace import Workspace
+        from .stores.store import Store
+
+        self.check_allowed(name, stage.name)
+        store = Store.open(self.root)
+        try:
+            plan, submission = prepare(job, self.graph(job, name), catalogue, store, key=key, force=not reuse)
+            with Workspace(stage) as workspace:
+                wishes = Wishes(outputs=tuple(outputs), follow=follow, cancel=cancel)
+                engine = AzureEngine(workspace, submission, catalogue, store, wishes)
+                return engine.submit(plan, request=request, listener=listener)
+        finally:
+            store.close()
+
+    def refresh(self, runs: Iterable[RunRecord], *, into: dict[str, RunRecord]) -> list[MlopsError]:
+        """Ask the stages of *runs* how these are doing, and record it.
+
+        Args:
+            runs: Runs on Azure ML.
+            into: Gets what is recorded of each now, by its id.
+
+        Returns:
+            Why some could not be asked; each stage is tried once.
+        """
+        from .engines.azureml.past import refresh
+        from .engines.azureml.workspace import Workspace
+        from .stores.store import Store
+
+        problems: list[MlopsError] = []
+        by_stage: dict[tuple[str, str | None], list[RunRecord]] = {}
+        for run in runs:
+            if run.stage is not None:
+                by_stage.setdefault((run.stage, run.request.get("stage_outputs")), []).append(run)
+        store = Store.open(self.root)
+        try:
+            for (name, outputs), some in by_stage.items():
+                try:
+                    with Workspace(self.stage(name, outputs=outputs)) as workspace:
+                        for run in some:
+                            into[run.id] = refresh(workspace, run, store)
+                except MlopsError as error:
+                    problems.append(error)
+        finally:
+            store.close()
+        return problems
+
+    def cancel(self, run: RunRecord) -> None:
+        """Tell a run on Azure ML to stop.
+
+        Raises:
+            StageError: its stage cannot be reached; InputError: it is on this machine.
+        """
+        from .engines.azureml.past import cancel
+        from .engines.azureml.workspace import Workspace
+
+        if run.stage is None:
+            raise InputError(f"run {run.id} is on this machine", fix="Ctrl-C in its terminal stops it")
+        with Workspace(self.stage(run.stage, outputs=run.request.get("stage_outputs"))) as workspace:
+            cancel(workspace, run.id)
+
+    def check_allowed(self, pipeline: str, stage: str) -> None:
+        """See that a pipeline may run on a stage.
+
+        Raises:
+            InputError: the settings, or their defaults for qa and prod, say no.
+        """
+        allowed = self.settings.pipelines_on(stage)
+        if allowed is not None and pipeline not in allowed:
+            raise InputError(f"the pipeline {pipeline!r} does not run on stage {stage!r}",
+                             why=f"it takes {listing(allowed)}: models come there from another stage, through gates" if allowed
+                             else "it takes no pipeline",
+                             fix=f"run it on another stage, or in {settings.FILE}: stages: {{{stage}: {{pipelines: "
+                                 f"[{', '.join([*allowed, pipeline])}]}}}}")
 
     def store(self) -> Store:
         """The project's records, for reading."""

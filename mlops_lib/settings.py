@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .catalogue import PROJECT_FILE
-from .document import Scalar, Table, Value
+from .document import Items, Scalar, Table, Value
 from .errors import CompileError, Place, did_you_mean
 from .inspection import DEFAULT_LIMITS, Limits, is_local, local_path
 from .references import NO_MAPPINGS, STORES, Mappings, holds_secret, scheme_of
@@ -15,7 +15,7 @@ from .spec import Data, InputValue, Literal, Report, kinds
 from .spec.kinds import COMPUTE, job_input
 from .spec.ports import NOWHERE, read_input_value
 from .spec.reading import as_flag
-from .spec.shapes import Deferred, Flag, MapOf, Number, OneOf, Record, Text
+from .spec.shapes import Deferred, Flag, ListOf, MapOf, Number, OneOf, Record, Text
 
 FILE = PROJECT_FILE
 _NAME = Text(pattern=r"[A-Za-z][A-Za-z0-9_-]{0,62}", hint="a name has letters, digits, '_' and '-', and starts with a letter")
@@ -26,7 +26,7 @@ _FOLDERS = MapOf(Text(), key_pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*", empty=True,
 SHAPE = Record("the settings", {
     "experiment": _NAME, "compute": COMPUTE, "inputs": MapOf(job_input, empty=True),
     "stages": MapOf(Record("a stage", {
-        "outputs": Text(), "gate": Text(), "approval": OneOf(("none", "other", "required"))}),
+        "outputs": Text(), "gate": Text(), "pipelines": ListOf(Text()), "approval": OneOf(("none", "other", "required"))}),
         key_pattern=STAGE, key_hint=STAGE_HINT),
     "champion": Text(pattern=STAGE, hint=STAGE_HINT),
     "datastores": MapOf(Text(), key_pattern=r"[A-Za-z0-9_-]{1,255}", empty=True,
@@ -35,6 +35,8 @@ SHAPE = Record("the settings", {
     "isolate": Flag(), "registries": _FOLDERS, "workspaces": _FOLDERS,
     "limits": Record("limits", {"snapshot_megabytes": Number(minimum=0), "snapshot_files": Number(whole=True, minimum=1)}),
 })
+# Models are made in dev and come to the others through gates.
+_USUAL: Mapping[str, tuple[str, ...]] = {"qa": ("preprocess", "score"), "prod": ("preprocess", "score")}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,12 +47,14 @@ class StageSettings:
         outputs: The file, relative to the project, in which its Terraform outputs are published.
         gate: The gate file, relative to the project, that a model must pass before it is promoted to the stage.
         approval: Who has to approve that: ``none``; ``required``, anybody; ``other``, somebody else than promotes it.
+        pipelines: Those that may run there; None for what is usual.
         gate_place: Where the gate is named.
     """
 
     outputs: str | None = None
     gate: str | None = None
     approval: str = "none"
+    pipelines: tuple[str, ...] | None = None
     gate_place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
@@ -89,6 +93,11 @@ class Settings:
     def published(self) -> Mapping[str, str]:
         """Of each stage for which it is said, the file in which its Terraform outputs are published."""
         return {name: stage.outputs for name, stage in self.stages.items() if stage.outputs}
+
+    def pipelines_on(self, stage: str) -> tuple[str, ...] | None:
+        """The pipelines that may run on a stage; None for all."""
+        named = self.stages.get(stage)
+        return named.pipelines if named is not None and named.pipelines is not None else _USUAL.get(stage)
 
 
 def read(value: Value, *, folder: str, default_experiment: str) -> Settings:
@@ -132,9 +141,13 @@ def _tables(value: Value | None) -> dict[str, Table]:
 
 def _stages(value: Value | None) -> dict[str, StageSettings]:
     return {name: StageSettings(outputs=_text(entry, "outputs"), gate=_text(entry, "gate"),
-                                approval=_text(entry, "approval") or "none",
+                                approval=_text(entry, "approval") or "none", pipelines=_texts(entry.get("pipelines")),
                                 gate_place=entry.entries["gate"].place if "gate" in entry.entries else entry.place)
             for name, entry in _tables(value).items()}
+
+
+def _texts(value: Value | None) -> tuple[str, ...] | None:
+    return tuple(item.text for item in value.items if isinstance(item, Scalar)) if isinstance(value, Items) else None
 
 
 def _mapped(value: Value | None, noun: str, folder: str, report: Report, *, stores: bool = False) -> dict[str, str]:

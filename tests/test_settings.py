@@ -101,3 +101,10 @@ def test_what_is_wanted_of_a_stage_is_read() -> None:
     assert found.stages["dev"].gate_place.line == 2
     assert (found.champion, found.published) == ("dev", {"prod": "out.json"})
     assert settings("").champion is None
+
+
+def test_the_settings_say_what_runs_on_a_stage() -> None:
+    told = settings("stages: {prod: {pipelines: [score]}, dev: {outputs: dev.json}}")
+    assert told.pipelines_on("prod") == ("score",)
+    assert told.pipelines_on("qa") == ("preprocess", "score"), "what is usual"
+    assert told.pipelines_on("dev") is None, "all"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..plan import StoredOutput
     from ..project import Project
     from ..spec import PipelineJob
-    from ..stores.records import AssetRecord, RunRecord, StepRecord, TrialRecord
+    from ..stores.records import AssetRecord, Records, RunRecord, StepRecord, TrialRecord
     from ..stores.store import Store
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -217,8 +217,20 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     return values
 
 
+def _complete_stage(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from ..infra.sources import known
+
+    try:
+        project = _project(context.find_root())
+        return [name for name in known(project.root, published=project.settings.stages) if name.startswith(incomplete)]
+    except MlopsError:
+        return []
+
+
+HERE = "local"  # where a run is, when it is on no stage
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 pipeline_argument = click.argument("pipeline", shell_complete=_complete_pipeline)
+offline_option = click.option("--offline", is_flag=True, help="As recorded here; Azure ML is not asked.")
 run_argument = click.argument("run", default="latest", shell_complete=_complete_run)
 isolate_option = click.option("--isolate/--no-isolate", default=None,
                               help="Run each step in an environment of its own, built from its conda file.")
@@ -278,23 +290,42 @@ def export(context: click.Context, pipeline: str, write: bool) -> None:
 
 @cli.command()
 @pipeline_argument
+@click.option("--on", "where", metavar="STAGE", default=HERE, show_default=True, shell_complete=_complete_stage,
+              help="Run it on Azure ML, in the workspace of this stage.")
 @set_option
 @against_option
 @click.option("--output", "copies", multiple=True, metavar="NAME=PATH",
               help="Copy an output of the pipeline to a path; what is there is replaced.")
 @click.option("--no-cache", is_flag=True, help="Run every step again.")
-@click.option("--jobs", type=click.IntRange(min=1), help="How many steps at once; default: the cores.")
+@click.option("--jobs", type=click.IntRange(min=1), help="How many steps at once, on this machine; default: the cores.")
 @isolate_option
+@click.option("--outputs", metavar="FILE", help="With --on: read the stage's outputs from this file.")
+@click.option("--key", metavar="TEXT", help="With --on: the same pipeline with the same key is the same run, not another one.")
+@click.option("--no-wait", is_flag=True, help="With --on: return when it is submitted.")
+@click.option("--cancel-on-interrupt", is_flag=True, help="With --on: Ctrl-C cancels it; else it only stops following it.")
 @json_option
 @click.pass_context
-def run(context: click.Context, pipeline: str, values: tuple[str, ...], against: str | None, copies: tuple[str, ...],
-        no_cache: bool, jobs: int | None, isolate: bool | None, as_json: bool) -> None:
-    """Run PIPELINE, a name or a YAML file, on this machine."""
+def run(context: click.Context, pipeline: str, where: str, values: tuple[str, ...], against: str | None,
+        copies: tuple[str, ...], no_cache: bool, jobs: int | None, isolate: bool | None, outputs: str | None, key: str | None,
+        no_wait: bool, cancel_on_interrupt: bool, as_json: bool) -> None:
+    """Run PIPELINE, a name or a YAML file, on this machine or on Azure ML."""
+    here: dict[str, Any] = {"--jobs": jobs, "--isolate": isolate}
+    there: dict[str, Any] = {"--outputs": outputs, "--key": key, "--no-wait": no_wait,
+                             "--cancel-on-interrupt": cancel_on_interrupt}
+    for option, given in (there if where == HERE else here).items():
+        if given:
+            raise InputError(f"{option} needs --on" if where == HERE else f"{option} is for runs on this machine",
+                             fix="write --on STAGE" if where == HERE else "leave it out")
+    if no_wait and copies:
+        raise InputError("--output needs the end of the run, and --no-wait does not wait for it", fix="leave one of them out")
     project = _project(context)
     request = {"pipeline": pipeline, "values": _pairs("--set", values), "outputs": _pairs("--output", copies),
                "cache": not no_cache, "jobs": jobs, "isolate": isolate, "folder": str(Path.cwd())}
     if against is not None:
         request["against"] = against
+    if where != HERE:
+        request |= {"on": where, "stage_outputs": os.path.abspath(outputs) if outputs else None, "key": key,
+                    "follow": not no_wait, "cancel": cancel_on_interrupt}
     _run(context, project, request, as_json)
 
 
@@ -317,11 +348,19 @@ def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
     if path.suffix in (".yml", ".yaml"):
         request = request | {"pipeline": os.path.abspath(path if path.is_file() else project.root / path)}
     request = request | {"values": {input_: redacted(text) for input_, text in request["values"].items()}}
+    stage = None
+    if "on" in request:
+        project.check_allowed(name, request["on"])  # before Terraform is asked
+        stage = project.stage(request["on"], outputs=request["stage_outputs"])
     with _progress(as_json) as listener:
-        result = project.run(job, name, catalogue, request=request, jobs=request["jobs"], reuse=request["cache"],
-                             isolate=request.get("isolate"),
-                             listener=listener)
+        if stage is not None:
+            result = project.run_on(stage, job, name, catalogue, request=request, key=request["key"], reuse=request["cache"],
+                                    outputs=targets, follow=request["follow"], cancel=request["cancel"], listener=listener)
+        else:
+            result = project.run(job, name, catalogue, request=request, jobs=request["jobs"], reuse=request["cache"],
+                                 isolate=request.get("isolate"), listener=listener)
     from ..stores.artifacts import copy_out
+    from ..stores.records import Status
 
     copied = {}
     for output, target in targets.items():
@@ -333,7 +372,7 @@ def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
             else:
                 copied[output] = str(target)
     _show_result(result, copied, project, as_json)
-    return result.succeeded and not result.errors
+    return (result.succeeded or result.status is Status.RUNNING) and not result.errors
 
 
 def _refuse_to_replace(target: Path, output: str, project: Project, job: PipelineJob) -> None:
@@ -435,29 +474,50 @@ def _store(context: click.Context) -> Store:
 @runs.command("list")
 @click.option("-n", "limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
 @click.option("--pipeline", help="Of one pipeline only.")
+@offline_option
 @json_option
 @click.pass_context
-def list_runs(context: click.Context, limit: int, pipeline: str | None, as_json: bool) -> None:
-    """The latest runs, newest first."""
+def list_runs(context: click.Context, limit: int, pipeline: str | None, offline: bool, as_json: bool) -> None:
+    """The latest runs, newest first; those on Azure ML that are not over are asked how they do."""
     from datetime import datetime
 
     from ..errors import duration
 
-    found = _store(context).records.runs(limit, pipeline)
+    project = _project(context)
+    found = _up_to_date(project, lambda records: records.runs(limit, pipeline), offline=offline)
     if as_json:
         _print_json([_run_json(record) for record in found])
         return
     if not found:
         click.echo("no run yet; start one: mlops run PIPELINE", err=True)
-    _columns([("RUN", "PIPELINE", "STATUS", "STARTED", "TOOK")] + [
-        (record.id, record.pipeline, record.status.value, f"{datetime.fromtimestamp(record.started):%Y-%m-%d %H:%M:%S}",
+    _columns([("RUN", "PIPELINE", "ON", "STATUS", "STARTED", "TOOK")] + [
+        (record.id, record.pipeline, record.stage or HERE, record.status.value,
+         f"{datetime.fromtimestamp(record.started):%Y-%m-%d %H:%M:%S}",
          duration(record.ended - record.started) if record.ended else "–") for record in found] if found else [])
 
 
 def _run_json(record: Any) -> dict[str, Any]:
     return {"run": record.id, "pipeline": record.pipeline, "status": record.status.value, "started": record.started,
             "ended": record.ended, "request": dict(record.request), "error": record.error,
-            "mlflow_run": record.mlflow_run}
+            "mlflow_run": record.mlflow_run, "stage": record.stage, "url": record.url or None}
+
+
+def _up_to_date(project: Project, choose: Callable[[Records], list[RunRecord]], *, offline: bool = False) -> list[RunRecord]:
+    """The chosen runs; what is on Azure ML and not over there is asked how it does, and told when that cannot be."""
+    from ..stores.records import Status
+
+    store = project.store()
+    try:
+        found = choose(store.records)
+    finally:
+        store.close()
+    going = [record for record in found if record.stage is not None and record.status is Status.RUNNING]
+    if not going or offline:
+        return found
+    fresh: dict[str, RunRecord] = {}
+    for problem in project.refresh(going, into=fresh):
+        _say(f"note: {problem.what}{f': {problem.why}' if problem.why else ''}")
+    return [fresh.get(record.id, record) for record in found]
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> None:
@@ -468,17 +528,18 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> None:
 
 @runs.command("show")
 @run_argument
+@offline_option
 @json_option
 @click.pass_context
-def show_run(context: click.Context, run: str, as_json: bool) -> None:
+def show_run(context: click.Context, run: str, offline: bool, as_json: bool) -> None:
     """One run: its steps, outputs and metrics."""
     from datetime import datetime
 
     from ..errors import duration
     from ..progress import megabytes
 
+    [record] = _up_to_date(_project(context), lambda records: [records.run(run)], offline=offline)
     store = _store(context)
-    record = store.records.run(run)
     steps = store.records.steps(record.id)
     trials = {trial.step: trial for trial in store.records.trials(record.id)}
     if as_json:
@@ -496,7 +557,8 @@ def show_run(context: click.Context, run: str, as_json: bool) -> None:
             "differs_on_azure": [dataclasses.asdict(told) for told in store.records.differences(record.id)],
         })
         return
-    click.echo(f"{record.id}: {record.pipeline}, {record.status.value}, started "
+    where = f" on {record.stage}" if record.stage else ""
+    click.echo(f"{record.id}: {record.pipeline}{where}, {record.status.value}, started "
                f"{datetime.fromtimestamp(record.started):%Y-%m-%d %H:%M:%S}"
                + (f", took {duration(record.ended - record.started)}" if record.ended else ""))
     _columns([("STEP", "STATUS", "TOOK", "MEMORY", "WHY")] + [
@@ -510,6 +572,8 @@ def show_run(context: click.Context, run: str, as_json: bool) -> None:
             click.echo(f"metric {step.name}: {metric} = {value:.6g}")
     for difference in store.records.differences(record.id):
         click.echo(f"differs on Azure: {difference}")
+    if record.url:
+        click.echo(f"in a browser: {record.url}")
     if record.error:
         click.echo(record.error)
 
@@ -532,13 +596,14 @@ def _trial_words(trial: TrialRecord, step: StepRecord) -> str:
 @runs.command()
 @click.argument("run", default="latest", shell_complete=_complete_run)
 @click.argument("step", required=False, shell_complete=_complete_step)
+@offline_option
 @click.pass_context
-def logs(context: click.Context, run: str, step: str | None) -> None:
+def logs(context: click.Context, run: str, step: str | None, offline: bool) -> None:
     """What the steps of a run printed, or one of them."""
     from ..errors import did_you_mean
 
+    [record] = _up_to_date(_project(context), lambda records: [records.run(run)], offline=offline)
     store = _store(context)
-    record = store.records.run(run)
     steps = store.records.steps(record.id)
     if step is not None and step not in {found.name for found in steps}:
         raise InputError(f"run {record.id} has no step {step!r}", fix=did_you_mean(step, [found.name for found in steps]))
@@ -555,6 +620,39 @@ def logs(context: click.Context, run: str, step: str | None) -> None:
             while block := file.read(1 << 16):
                 sys.stdout.buffer.write(block)
         sys.stdout.buffer.flush()
+
+
+@runs.command()
+@run_argument
+@click.pass_context
+def cancel(context: click.Context, run: str) -> None:
+    """Stop a run on Azure ML."""
+    project = _project(context)
+    record = _elsewhere(project, run, "Ctrl-C in its terminal stops a run on this machine")
+    project.cancel(record)
+    _say(f"{record.id}: stage {record.stage!r} was told to stop it")
+
+
+@runs.command("open")
+@run_argument
+@click.pass_context
+def open_run(context: click.Context, run: str) -> None:
+    """Show a run on Azure ML in a browser."""
+    record = _elsewhere(_project(context), run, "it is seen with: mlops runs show")
+    click.echo(record.url)
+    click.launch(record.url)
+
+
+def _elsewhere(project: Project, run: str, otherwise: str) -> RunRecord:
+    """A run that is not on this machine."""
+    store = project.store()
+    try:
+        record = store.records.run(run)
+    finally:
+        store.close()
+    if record.stage is None:
+        raise InputError(f"run {record.id} is on this machine", fix=otherwise)
+    return record
 
 
 @runs.command()

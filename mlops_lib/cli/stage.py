@@ -7,8 +7,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from ..errors import InputError, MlopsError, Severity, StageError, format_error
-from . import _columns, _print_json, _project, cli, json_option, show_finding
+from ..errors import InputError, Severity, StageError, format_error
+from . import _columns, _complete_stage, _print_json, _project, cli, json_option, show_finding
 from .compile import _plain
 
 if TYPE_CHECKING:
@@ -29,13 +29,6 @@ def _known(project: Project) -> tuple[str, ...]:
     from ..infra.sources import known
 
     return known(project.root, published=project.settings.stages)
-
-
-def _complete_stage(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    try:
-        return [name for name in _known(_project(context.find_root())) if name.startswith(incomplete)]
-    except MlopsError:
-        return []
 
 
 stage_argument = click.argument("stage", shell_complete=_complete_stage)

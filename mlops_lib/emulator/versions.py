@@ -172,9 +172,13 @@ class _Handlers:
         return arm.remove(world, request, self._version(world, request).id)
 
     def upload(self, world: World, request: Request) -> Response:
-        """Where to put the files of a new version: the workspace's own container, for as long as a signature is good."""
+        """Where to put the files of a new version: a container of its own, for as long as a signature is good.
+
+        Clients upload to its root, so that two versions with files of the same names would meet in a container that they share.
+        """
         arm.workspace(world, request)
-        name = container(request["workspace"], "workspaceblobstore")
+        name = container(request["workspace"], str(uuid.uuid4()))
+        world.account.create(name)
         address = f"{world.account.url}/{name}"
         body = request.json()
         return Response(body={

@@ -107,12 +107,13 @@ Listener = Callable[[Event], None]
 
 
 class Engine(Protocol):
-    """Somewhere a plan can run."""
+    """Somewhere a plan can run: on this machine, or on Azure ML."""
 
     def submit(self, plan: Plan, *, request: Mapping[str, Any], listener: Listener) -> Run:
         """Run *plan* to its end.
 
         Raises:
             RunError: the machine refused what the run itself needed.
+            StageError: the stage could not be reached, or lacks something.
             Canceled: the user stopped it.
         """

@@ -94,7 +94,12 @@ class TrialRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRecord:
-    """One run of a pipeline; *request* is what to ask for to run it again."""
+    """One run of a pipeline; *request* is what to ask for to run it again.
+
+    Attributes:
+        stage: Where it runs, when that is not on this machine.
+        url: Where a browser shows it there.
+    """
 
     id: str
     pipeline: str
@@ -105,11 +110,14 @@ class RunRecord:
     outputs: Mapping[str, StoredOutput] = field(default_factory=dict)
     error: str = ""
     mlflow_run: str | None = None
+    stage: str | None = None
+    url: str = ""
 
 
 _STEP_COLUMNS = ("run", "name", "position", "status", "reason", "fingerprint", "started", "seconds", "peak_memory",
                  "exit_code", "log", "outputs", "metrics", "params", "command", "waits")
 _RUN_COLUMNS = ("id", "pipeline", "status", "started", "ended", "request", "outputs", "error", "mlflow_run")
+_RUN_SQL = f"SELECT {', '.join(_RUN_COLUMNS)}, stage, url FROM runs LEFT JOIN elsewhere ON elsewhere.run = runs.id"
 _TRIAL_COLUMNS = ("run", "sweep", "number", "step", "parameters", "metric", "goal", "curve", "stopped", "best")
 _STEP_SQL = f"INSERT OR REPLACE INTO steps ({', '.join(_STEP_COLUMNS)}) VALUES ({', '.join('?' * len(_STEP_COLUMNS))})"
 
@@ -127,10 +135,13 @@ class Records:
 
     def save_run(self, run: RunRecord) -> None:
         """Insert or replace a run."""
-        self.database.write(
-            f"INSERT OR REPLACE INTO runs ({', '.join(_RUN_COLUMNS)}) VALUES ({', '.join('?' * len(_RUN_COLUMNS))})",
-            (run.id, run.pipeline, run.status.value, run.started, run.ended, json.dumps(dict(run.request)),
-             _outputs_text(run.outputs), run.error, run.mlflow_run))
+        with self.database.transaction():
+            self.database.write(
+                f"INSERT OR REPLACE INTO runs ({', '.join(_RUN_COLUMNS)}) VALUES ({', '.join('?' * len(_RUN_COLUMNS))})",
+                (run.id, run.pipeline, run.status.value, run.started, run.ended, json.dumps(dict(run.request)),
+                 _outputs_text(run.outputs), run.error, run.mlflow_run))
+            if run.stage is not None:
+                self.database.write("INSERT OR REPLACE INTO elsewhere VALUES (?, ?, ?)", (run.id, run.stage, run.url))
 
     def save_steps(self, steps: Sequence[StepRecord], pipeline: str | None = None) -> None:
         """Insert or replace steps, all or none; those of *pipeline* that were reused are the latest of their name."""
@@ -151,10 +162,10 @@ class Records:
             InputError: none or several.
         """
         if run in ("latest", "last", ""):
-            rows = self.database.rows(f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs ORDER BY started DESC LIMIT 1")
+            rows = self.database.rows(f"{_RUN_SQL} ORDER BY started DESC LIMIT 1")
         else:
-            rows = self.database.rows(f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs WHERE id = ?", [run]) or self.database.rows(
-                f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs WHERE substr(id, 1, ?) = ? LIMIT 2", [len(run), run])
+            rows = self.database.rows(f"{_RUN_SQL} WHERE id = ?", [run]) or self.database.rows(
+                f"{_RUN_SQL} WHERE substr(id, 1, ?) = ? LIMIT 2", [len(run), run])
         if not rows:
             known = [row[0] for row in self.database.rows("SELECT id FROM runs ORDER BY started DESC LIMIT 200")]
             fix = nearest(run, known) or "mlops runs list shows them" if known else "start one: mlops run PIPELINE"
@@ -197,8 +208,7 @@ class Records:
     def runs(self, limit: int = 20, pipeline: str | None = None) -> list[RunRecord]:
         """The latest runs, newest first."""
         where, parameters = ("WHERE pipeline = ?", [pipeline]) if pipeline else ("", [])
-        rows = self.database.rows(
-            f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs {where} ORDER BY started DESC LIMIT ?", [*parameters, limit])
+        rows = self.database.rows(f"{_RUN_SQL} {where} ORDER BY started DESC LIMIT ?", [*parameters, limit])
         return [self._run(row) for row in rows]
 
     def steps(self, run: str) -> list[StepRecord]:
@@ -206,9 +216,12 @@ class Records:
         rows = self.database.rows(f"SELECT {', '.join(_STEP_COLUMNS)} FROM steps WHERE run = ? "
                                   "ORDER BY position, length(name), name", [run])
         steps = [_step(row) for row in rows]
-        if any(step.status is Status.RUNNING for step in steps) and not is_held(self.lock_of(run)):
+        if any(step.status is Status.RUNNING for step in steps) and not is_held(self.lock_of(run)) and not self._elsewhere(run):
             steps = [replace(step, status=Status.INTERRUPTED) if step.status is Status.RUNNING else step for step in steps]
         return steps
+
+    def _elsewhere(self, run: str) -> bool:
+        return bool(self.database.rows("SELECT 1 FROM elsewhere WHERE run = ?", [run]))
 
     def lookup(self, fingerprint: str) -> Stored | None:
         """What is stored under a fingerprint; whether it is still intact is for the artifacts to say."""
@@ -286,11 +299,12 @@ class Records:
             "SELECT step, seconds FROM latest WHERE pipeline = ? AND seconds IS NOT NULL", [pipeline]))
 
     def _run(self, row: Sequence[Any]) -> RunRecord:
-        values = dict(zip(_RUN_COLUMNS, row, strict=True))
+        values = dict(zip((*_RUN_COLUMNS, "stage", "url"), row, strict=True))
         status = Status(values["status"])
-        if status is Status.RUNNING and not is_held(self.lock_of(values["id"])):
+        if status is Status.RUNNING and values["stage"] is None and not is_held(self.lock_of(values["id"])):
             status = Status.INTERRUPTED
-        values |= {"status": status, "request": json.loads(values["request"]), "outputs": _outputs(values["outputs"])}
+        values |= {"status": status, "request": json.loads(values["request"]), "outputs": _outputs(values["outputs"]),
+                   "url": values["url"] or ""}
         return RunRecord(**values)
 
 

@@ -73,7 +73,7 @@ def gather(graph: Graph, catalogue: Catalogue, store: Store, *, isolate: bool = 
         source = component.code, component.folder, component.additional_includes
         if source not in seen_code:
             with _readable(f"the code {component.code!r}", component.places.get("code")):
-                entries = _code(component, store.folder / "zips")
+                entries = code_files(component, store.folder / "zips")
                 seen_code[source] = entries, store.digests.named(entries)[0] if entries else ""
         code[name], code_digests[name] = seen_code[source]
         given, folder = step.environment, step.environment_folder
@@ -120,7 +120,12 @@ def _readable(what: str, place: Place | None) -> Iterator[None]:
                          fix="make it readable, or leave it out") from None
 
 
-def _code(component: CommandComponent, zips: Path) -> Sequence[FileEntry]:
+def code_files(component: CommandComponent, zips: Path) -> Sequence[FileEntry]:
+    """The files that a job of *component* finds in its working directory; *zips* keeps zipped includes.
+
+    Raises:
+        InputError: they are not here.
+    """
     code = code_of(component)
     if component.code is not None and code is None:
         raise InputError(f"the code {component.code!r} is not on this machine", place=component.places.get("code"),

@@ -1,0 +1,156 @@
+"""Who we are to Azure: the first of a few explicit ways that gives a token, or all of their reasons why not.
+
+Nothing secret is read from a file or written to one: a workload identity's token is a statement that the platform makes
+anew every few minutes, a managed identity's comes from the machine's host, and ``az login`` keeps its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from ...errors import MlopsError, StageError
+from . import sdk
+from .problems import first_words
+
+_FEDERATED: Final = ("AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_ID", "AZURE_TENANT_ID")
+_MANAGED: Final = ("IDENTITY_ENDPOINT", "MSI_ENDPOINT")
+_TAG: Final = Path("/sys/class/dmi/id/chassis_asset_tag")
+_AZURE_TAG: Final = "7783-7084-3265-9085-8269-3286-77"  # what Azure writes on the case of each of its virtual machines
+_CLI_SECONDS: Final = 20
+
+
+class Token(NamedTuple):
+    """An access token and when it ends, in seconds since 1970: what azure-core expects of a credential."""
+
+    token: str
+    expires_on: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Way:
+    """A way to sign in.
+
+    Attributes:
+        name: For people.
+        absent: Why it cannot be tried here; empty when it can.
+        build: Makes its credential, an object of azure-identity.
+    """
+
+    name: str
+    absent: str
+    build: Callable[[], Any]
+
+
+def ways(tenant: str, environ: Mapping[str, str], *, tag: Path = _TAG) -> tuple[Way, ...]:
+    """The ways in the order in which they are tried: workload identity, managed identity, Azure CLI.
+
+    Args:
+        tenant: The stage's.
+        environ: The process's variables.
+        tag: Where the machine says whose it is.
+    """
+    missing = [name for name in _FEDERATED if not environ.get(name)]
+    return (
+        Way(name="workload identity (OIDC)", absent=f"{', '.join(missing)} not set" if missing else "",
+            build=lambda: sdk.module("azure.identity").WorkloadIdentityCredential(tenant_id=environ["AZURE_TENANT_ID"])),
+        Way(name="managed identity", absent=_not_managed(environ, tag),
+            build=lambda: sdk.module("azure.identity").ManagedIdentityCredential(
+                client_id=environ.get("DEFAULT_IDENTITY_CLIENT_ID") or environ.get("AZURE_CLIENT_ID") or None)),
+        Way(name="Azure CLI", absent="",
+            build=lambda: sdk.module("azure.identity").AzureCliCredential(tenant_id=tenant, process_timeout=_CLI_SECONDS)),
+    )
+
+
+def _not_managed(environ: Mapping[str, str], tag: Path) -> str:
+    """Why this machine has no managed identity: asking the address that would know takes seconds where nobody answers."""
+    if any(environ.get(name) for name in _MANAGED):
+        return ""
+    try:
+        if tag.read_text(encoding="ascii", errors="replace").strip() == _AZURE_TAG:
+            return ""
+    except OSError:
+        pass
+    return "this is no machine of Azure's"
+
+
+class Credential:
+    """What the SDK gets as a credential. Sticks to the way that worked first.
+
+    Args:
+        stage: The stage's name, for messages.
+        tenant: The stage's tenant.
+        environ: The process's variables.
+    """
+
+    def __init__(self, stage: str, tenant: str, environ: Mapping[str, str] | None = None) -> None:
+        self._stage, self._tenant = stage, tenant
+        self._ways = ways(tenant, os.environ if environ is None else environ)
+        self._lock = threading.Lock()
+        self._found: tuple[Way, Any] | None = None
+        self._scopes: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def way(self) -> str:
+        """How we signed in; empty before the first token."""
+        return self._found[0].name if self._found else ""
+
+    def get_token(self, *scopes: str, **options: Any) -> Token:
+        """A token for *scopes*; azure-core calls it.
+
+        Raises:
+            StageError: no way gave one.
+        """
+        with self._lock:
+            if self._found is None:
+                self._found, token = self._first(scopes, options)
+            else:
+                token = self._token(*self._found, scopes, options)
+            self._scopes = {**dict(list(self._scopes.items())[-20:]), token.token: scopes}
+            return token
+
+    def renewed(self, token: str) -> str | None:
+        """Another token in the place of one that was refused; None when there is no other."""
+        with self._lock:
+            scopes = self._scopes.get(token)
+            if scopes is None or self._found is None:
+                return None
+            way, _ = self._found
+            self._found = way, way.build()  # the old one would give what it remembers
+            fresh = self._token(*self._found, scopes, {})
+            self._scopes[fresh.token] = scopes
+            return fresh.token
+
+    def _first(self, scopes: tuple[str, ...], options: Mapping[str, Any]) -> tuple[tuple[Way, Any], Token]:
+        reasons = []
+        for way in self._ways:
+            reason = way.absent
+            if not reason:
+                credential = way.build()
+                try:
+                    with sdk.quiet():
+                        return (way, credential), _plain(credential.get_token(*scopes, **options))
+                except MlopsError:
+                    raise
+                except Exception as error:  # azure-identity's own, and those of whatever it starts
+                    reason = first_words(str(error))
+            reasons.append(f"{way.name}: {reason}")
+        raise StageError(f"nobody is signed in to Azure, for stage {self._stage!r}", why="; ".join(reasons),
+                         fix=f"az login --tenant {self._tenant}")
+
+    def _token(self, way: Way, credential: Any, scopes: tuple[str, ...], options: Mapping[str, Any]) -> Token:
+        try:
+            with sdk.quiet():
+                return _plain(credential.get_token(*scopes, **options))
+        except Exception as error:
+            fix = f"az login --tenant {self._tenant}" if way.name == "Azure CLI" else "see its permissions"
+            raise StageError(f"{way.name} gives no token any more, for stage {self._stage!r}", why=first_words(str(error)),
+                             fix=fix) from None
+
+
+def _plain(token: Any) -> Token:
+    return Token(token.token, token.expires_on)

@@ -1,0 +1,183 @@
+"""Runs a plan on Azure ML: looks before it sends, registers what is new, submits once, and follows to the end."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ...catalogue import Catalogue
+from ...errors import Canceled, InputError, MlopsError, RunError
+from ...plan import Plan
+from ...stores.artifacts import remove
+from ...stores.database import translated
+from ...stores.records import RunRecord, Status, StepRecord
+from ...stores.store import Store
+from .. import Listener, Outputs, Run, RunOutput, RunStarted
+from . import preflight, sdk
+from .following import Following, Pace, waiting
+from .history import State
+from .registration import Registration
+from .submission import Submission
+from .workspace import Workspace
+
+_SUBMIT_S: Final = 900.0  # the data that goes along is uploaded meanwhile
+_DOWNLOAD_S: Final = 6 * 3600.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Wishes:
+    """What a user may want of a run on Azure ML.
+
+    Attributes:
+        outputs: The pipeline's outputs to download at the end.
+        follow: Whether to stay until the end.
+        cancel: Whether Ctrl-C cancels the job, and does not only stop following it.
+    """
+
+    outputs: Sequence[str] = ()
+    follow: bool = True
+    cancel: bool = False
+
+
+class AzureEngine:
+    """Runs the plan of one submission.
+
+    Args:
+        workspace: Where to.
+        submission: What.
+        catalogue: The files that it was read from.
+        store: Keeps the record of the run, and what was registered.
+        wishes: What else is wanted.
+    """
+
+    def __init__(self, workspace: Workspace, submission: Submission, catalogue: Catalogue, store: Store,
+                 wishes: Wishes | None = None) -> None:
+        self._workspace, self._submission, self._catalogue, self._store = workspace, submission, catalogue, store
+        self._wishes = wishes or Wishes()
+
+    def submit(self, plan: Plan, *, request: Mapping[str, Any], listener: Listener = lambda event: None) -> Run:
+        """Run *plan* to its end, or until it is submitted when nobody wants to follow it.
+
+        Raises:
+            StageError: the stage cannot be reached, or lacks something; InputError: Azure ML refused what it was given;
+            Canceled: the user stopped it, or stopped following it.
+        """
+        name = self._submission.name
+        preflight.check(self._workspace, plan.graph, self._catalogue)
+        if not self._exists():
+            with sdk.muted():
+                self._put(Registration(self._workspace, self._submission, plan.graph, plan.facts, self._store))
+        record = RunRecord(id=name, pipeline=plan.graph.name, status=Status.RUNNING, started=time.time(), request=request,
+                           stage=self._workspace.stage.name, url=self._workspace.studio(name))
+        with translated(self._store.folder):
+            (self._store.folder / "runs" / name).mkdir(parents=True, exist_ok=True)
+        self._store.records.save_run(record)
+        self._store.records.save_steps(waiting(plan, name))
+        listener(RunStarted(name, plan))
+        if not self._wishes.follow:
+            return self._run(record, {step.name: step for step in waiting(plan, name)})
+        following = Following(self._workspace, name, waiting(plan, name), self._store)
+        try:
+            state = following.to_the_end(listener, Pace.of(os.environ))
+        except KeyboardInterrupt:
+            raise self._interrupted(record) from None
+        return self._finish(record, state, following)
+
+    # --- submitting --------------------------------------------------------------------------------------------------
+
+    def _exists(self) -> bool:
+        """Whether the job is there already: of an earlier attempt, or of an earlier run with the same key."""
+        return self._workspace.find(f"jobs/{self._submission.name}",
+                                    doing=f"look for the job {self._submission.name!r}") is not None
+
+    def _put(self, registration: Registration) -> None:
+        """Submit. What the workspace was believed to have may have been deleted there: then all is registered anew, once."""
+        try:
+            self._send(registration)
+        except InputError:
+            if not registration.used_memory:
+                raise
+            registration.forget()
+            self._send(registration)
+
+    def _send(self, registration: Registration) -> None:
+        job = registration.job()
+        try:
+            self._workspace.call(
+                f"submit the pipeline {self._submission.job.display_name or self._submission.name!r}",
+                lambda: self._workspace.client.jobs.create_or_update(job, skip_validation=True), seconds=_SUBMIT_S)
+        except MlopsError:
+            if not self._exists():  # the answer may have been lost, and not the job
+                raise
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def _interrupted(self, record: RunRecord) -> Canceled:
+        stage = self._workspace.stage.name
+        if not self._wishes.cancel:
+            return Canceled(f"no longer followed: the job goes on in stage {stage!r}", why=record.url,
+                            fix=f"mlops runs show {record.id}; mlops runs cancel {record.id}")
+        cancel(self._workspace, record.id)
+        self._store.records.save_run(dataclasses.replace(record, status=Status.CANCELED, ended=time.time()))
+        return Canceled("canceled", why=f"stage {stage!r} was told to stop the job", fix=f"mlops runs show {record.id}")
+
+    def _finish(self, record: RunRecord, state: State, following: Following) -> Run:
+        outputs: dict[str, RunOutput] = {}
+        errors = list(following.errors)
+        if state.status in (Status.COMPLETED, Status.REUSED):
+            for name in self._wishes.outputs:
+                try:
+                    outputs[name] = self._download(name)
+                except MlopsError as error:
+                    errors.append(str(error))
+        status = Status.COMPLETED if state.status is Status.REUSED else state.status
+        if status is Status.COMPLETED and errors:
+            status = Status.FAILED
+        record = dataclasses.replace(record, status=status, started=state.started or record.started,
+                                     ended=state.ended or time.time(), error="\n".join(errors))
+        self._store.records.save_run(record)
+        return self._run(record, following.records, outputs, tuple(errors))
+
+    def _download(self, name: str) -> RunOutput:
+        """An output of the pipeline, brought into the run's folder."""
+        folder = self._store.folder / "runs" / self._submission.name / "outputs" / name
+        remove(folder)
+        job = self._submission.name
+        with sdk.muted():
+            self._workspace.call(
+                f"download the output {name!r}",
+                lambda: self._workspace.client.jobs.download(job, download_path=folder, output_name=name), seconds=_DOWNLOAD_S)
+        found = folder / "named-outputs" / name
+        if not found.exists():
+            raise RunError(f"the output {name!r} was not downloaded", why=f"nothing of it is in {folder}",
+                           fix=f"see {self._workspace.studio(self._submission.name)}")
+        declared = self._submission.job.outputs[name].type or "uri_folder"
+        return RunOutput(path=_content(found, declared), type=declared)
+
+    def _run(self, record: RunRecord, steps: Mapping[str, StepRecord], outputs: Mapping[str, RunOutput] | None = None,
+             errors: tuple[str, ...] = ()) -> Run:
+        return Run(id=record.id, pipeline=record.pipeline, status=record.status, steps=steps,
+                   seconds=(record.ended or time.time()) - record.started, outputs=Outputs(outputs or {}, errors),
+                   errors=errors, notices=(f"in a browser: {record.url}",))
+
+
+def _content(folder: Path, declared: str) -> Path:
+    """A downloaded output: of a single file, the file."""
+    inside = list(folder.iterdir()) if folder.is_dir() else []
+    return inside[0] if declared == "uri_file" and len(inside) == 1 and inside[0].is_file() else folder
+
+
+def cancel(workspace: Workspace, job: str) -> None:
+    """Tell a job to stop; it takes a moment until it has.
+
+    Raises:
+        StageError: there is no such job, or it cannot be told.
+    """
+    workspace.call(f"cancel the job {job!r}", lambda: workspace.client.jobs.begin_cancel(job).wait(60), at=f"the job {job!r}")
+
+
+__all__ = ["AzureEngine", "Wishes", "cancel"]

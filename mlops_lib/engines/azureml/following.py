@@ -1,0 +1,209 @@
+"""A job on Azure ML as events: what its steps do and print, told as those of a run on this machine are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from ...errors import MlopsError, format_error
+from ...plan import Plan
+from ...stores.records import Status, StepRecord
+from ...stores.store import Store
+from .. import Listener, StepFinished, StepPrinted, StepStarted
+from ..local.logs import Follower, tail
+from .history import OVER, History, State
+from .workspace import Workspace
+
+_TAIL: Final = 20
+_FIRST_S, _LAST_S = 2.0, 15.0
+_AGAIN: Final = 5  # how often in a row nobody has to answer until following is given up
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How often a job is asked how it does: at first every *first* seconds, later, up to *last*, more seldom."""
+
+    first: float = _FIRST_S
+    last: float = _LAST_S
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Pace:
+        """As the variables say that the SDK's own following reads."""
+        def number(name: str, default: float) -> float:
+            text = environ.get(name, "")
+            return float(text) if text.replace(".", "", 1).isdecimal() else default
+
+        first = number("AZUREML_RUN_POLLING_INTERVAL_MIN", _FIRST_S)
+        return cls(first=first, last=max(first, number("AZUREML_RUN_POLLING_INTERVAL_MAX", _LAST_S)))
+
+    def pauses(self) -> Iterator[float]:
+        """The seconds between one look and the next."""
+        pause = self.first
+        while True:
+            yield pause
+            pause = min(pause * 1.2, self.last)
+
+
+class Following:
+    """One job, watched.
+
+    Args:
+        workspace: Where it runs.
+        job: Its name.
+        steps: Those that it should have, as far as they are known to be.
+        store: Gets the records and logs of its steps.
+
+    Attributes:
+        records: The steps that are over.
+        errors: Of those that failed, in full.
+    """
+
+    def __init__(self, workspace: Workspace, job: str, steps: Iterable[StepRecord], store: Store) -> None:
+        self._workspace, self._job, self._store = workspace, job, store
+        self._history = History(workspace)
+        self._steps = {step.name: step for step in steps}
+        self._logs = {name: _Log(store.folder, f"runs/{job}/{step.position:03d}-{_file(name)}.log")
+                      for name, step in self._steps.items()}
+        self._seen = {name: step.status for name, step in self._steps.items()}
+        self.records = {name: step for name, step in self._steps.items() if step.status in OVER}
+        self.errors: list[str] = []
+
+    def to_the_end(self, listener: Listener, pace: Pace) -> State:
+        """Tell *listener* of all that happens until the job is over; its last state."""
+        failures = 0
+        for pause in pace.pauses():
+            try:
+                state = self.look(listener)
+                failures = 0
+            except MlopsError:
+                failures += 1
+                if failures >= _AGAIN:
+                    raise
+            else:
+                if state.over:
+                    return state
+            time.sleep(pause)
+        raise AssertionError("the pauses have no end")
+
+    def look(self, listener: Listener) -> State:
+        """One look at the job and its steps, whose news are told."""
+        state = self._history.details(self._job)
+        steps = self._begun()
+        at_work = [name for name, step in steps.items() if step.status is Status.RUNNING or
+                   (step.over and step.status is not Status.REUSED and name not in self.records)]
+        details = dict(zip(at_work, self._workspace.each(lambda name: self._read(name, steps[name]), at_work), strict=True))
+        for name, step in steps.items():
+            self._tell(name, details.get(name, step), step, listener)
+        if state.over:
+            self._close(state, listener)
+        return state
+
+    def _begun(self) -> dict[str, State]:
+        """The steps that have begun; those of pipelines inside the pipeline have a job of their own around them."""
+        nested = {name.rpartition(".")[0] for name in self._steps if "." in name}
+        found: dict[str, State] = {}
+
+        def look(job: str, prefix: str) -> None:
+            for state in self._history.children(job):
+                name = f"{prefix}{state.name}"
+                if name in self._steps:
+                    found[name] = state
+                elif any(inner == name or inner.startswith(f"{name}.") for inner in nested):
+                    look(state.id, f"{name}.")
+
+        look(self._job, "")
+        return found
+
+    def _read(self, name: str, step: State) -> State:
+        """A step's details; what it printed since the last look goes to its log."""
+        state = self._history.details(step.id)
+        log = state.log
+        if log is not None:
+            self._logs[name].add(self._history.printed(log[1], self._logs[name].size))
+        return state
+
+    def _tell(self, name: str, details: State, step: State, listener: Listener) -> None:
+        if name in self.records:
+            return
+        before, self._seen[name] = self._seen[name], step.status
+        if before is Status.WAITING and step.status in (Status.RUNNING, Status.COMPLETED, Status.FAILED):
+            listener(StepStarted(name, self._steps[name].command))
+        if step.status is Status.RUNNING and before is not Status.RUNNING:
+            self._store.records.save_steps([replace(self._steps[name], status=Status.RUNNING, started=step.started,
+                                                    reason="", log=self._logs[name].name)])
+        for lines in self._logs[name].lines(ended=step.over):
+            listener(StepPrinted(name, lines))
+        if step.over:
+            self._finish(name, replace(details, status=step.status), listener)
+
+    def _finish(self, name: str, state: State, listener: Listener) -> None:
+        log = self._logs[name]
+        record = replace(self._steps[name], status=state.status, started=state.started, seconds=state.seconds,
+                         log=log.name if log.size else "", reason=_reason(state))
+        error = ""
+        if state.status is Status.FAILED:
+            error = "\n".join([f"step {name!r} failed on stage {self._workspace.stage.name!r}",
+                               f"  why: {state.error or 'Azure ML does not say'}",
+                               *(f"  | {line}" for line in tail(log.path, _TAIL)),
+                               f"  fix: see {self._workspace.studio(state.id)}"])
+            self.errors.append(error)
+        self.records[name] = record
+        self._store.records.save_steps([record])
+        listener(StepFinished(name, record, error))
+
+    def _close(self, state: State, listener: Listener) -> None:
+        """Steps that never began are over too, and so is what has no step to blame."""
+        for name, step in self._steps.items():
+            if name not in self.records:
+                status = Status.CANCELED if state.status is Status.CANCELED else Status.SKIPPED
+                record = replace(step, status=status, reason=f"it had not ended when the job was {state.said.lower()}")
+                self.records[name] = record
+                self._store.records.save_steps([record])
+                listener(StepFinished(name, record))
+        if state.status is Status.FAILED and not self.errors:
+            self.errors.append(format_error(f"the job failed on stage {self._workspace.stage.name!r}",
+                                            why=state.error or "Azure ML does not say",
+                                            fix=f"see {self._workspace.studio(self._job)}"))
+
+
+def waiting(plan: Plan, job: str) -> list[StepRecord]:
+    """The records of a job's steps before any of them has begun."""
+    return [StepRecord(run=job, name=name, position=index, status=Status.WAITING, waits=step.waits, reason="submitted",
+                       command=step.component.command)
+            for index, (name, step) in enumerate(plan.graph.steps.items())]
+
+
+def _reason(state: State) -> str:
+    if state.status is Status.REUSED:
+        return "Azure ML reused an earlier result"
+    if state.status is Status.FAILED:
+        return state.error.split("\n")[0]
+    return "" if state.status is Status.COMPLETED else state.said.lower()
+
+
+class _Log:
+    """What a step printed, in a file beside the run's other ones."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name, self.path = name, folder / name
+        self._follower = Follower(self.path)
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def add(self, content: bytes) -> None:
+        if content:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                file.write(content)
+
+    def lines(self, *, ended: bool) -> Iterator[tuple[str, ...]]:
+        return self._follower.lines(ended=ended)
+
+
+def _file(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)

@@ -1,0 +1,152 @@
+"""How a job on Azure ML is doing: its state, its children's, and what they print; read where the SDK reads it too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from ...stores.records import Status
+from .workspace import Workspace
+
+_STATES: Final[Mapping[str, Status]] = {
+    "NotStarted": Status.WAITING, "Starting": Status.WAITING, "Provisioning": Status.WAITING, "Preparing": Status.WAITING,
+    "Queued": Status.WAITING, "Paused": Status.WAITING, "Running": Status.RUNNING, "Finalizing": Status.RUNNING,
+    "NotResponding": Status.RUNNING, "CancelRequested": Status.RUNNING, "Completed": Status.COMPLETED,
+    "Finished": Status.COMPLETED, "Failed": Status.FAILED, "Canceled": Status.CANCELED, "Bypassed": Status.SKIPPED,
+}
+OVER: Final = (Status.COMPLETED, Status.REUSED, Status.FAILED, Status.CANCELED, Status.SKIPPED)
+_STORAGE: Final = "https://storage.azure.com/.default"
+# What a step prints, as Azure ML names the files today and named them before; of several processes the first.
+_LOGS: Final = (r"user_logs/std_log(?:_process_0+)?(?:_rank_0)?\.txt", r"user_logs/.*\.txt",
+                r"azureml-logs/70_driver_log.*\.txt")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class State:
+    """A job as it is now.
+
+    Attributes:
+        id: Its name, as Azure ML's addresses have it.
+        name: What the pipeline calls it.
+        said: Azure ML's own word for its status.
+        error: Why it failed.
+        logs: Where its logs are, by name.
+    """
+
+    id: str
+    name: str
+    status: Status
+    said: str
+    started: float | None = None
+    ended: float | None = None
+    error: str = ""
+    logs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def over(self) -> bool:
+        return self.status in OVER
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it ran."""
+        return None if self.started is None or self.ended is None else max(0.0, self.ended - self.started)
+
+    @property
+    def log(self) -> tuple[str, str] | None:
+        """The name and address of the log that has what the job prints."""
+        for pattern in _LOGS:
+            for name in sorted(self.logs):
+                if re.fullmatch(pattern, name):
+                    return name, self.logs[name]
+        return None
+
+
+class History:
+    """The run history of a workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._host = ""
+
+    def details(self, job: str) -> State:
+        """A job with its logs.
+
+        Raises:
+            StageError: there is no such job, or nobody answers.
+        """
+        return _state(self._get(f"/runs/{job}/details", f"follow the job {job!r}"))
+
+    def children(self, job: str) -> list[State]:
+        """The jobs that a pipeline job consists of, as far as they have begun."""
+        path = f"{self._base}/runs/{job}/children"
+        return [_state(run) for run in self._workspace.pages(path, doing=f"follow the steps of {job!r}", host=self._api,
+                                                             version=None)]
+
+    def printed(self, url: str, start: int) -> bytes:
+        """What a log has from the byte *start* on; nothing while it does not exist."""
+        def read() -> bytes:
+            status, content = self._workspace.raw(url, start=start)
+            if status in (401, 403, 409):  # not signed: stores without keys
+                status, content = self._workspace.raw(url, start=start, token_for=_STORAGE)
+            if status == 206:
+                return content
+            return content[start:] if status == 200 else b""
+
+        return self._workspace.call("read a log", read)
+
+    @property
+    def _api(self) -> str:
+        """The service's address, which the workspace tells."""
+        if not self._host:
+            url = str(self._workspace.about.get("discoveryUrl") or "")
+            told: Any = {}
+            if url:
+                host, slash, path = url.partition("/discovery")
+                told = self._workspace.get(f"{slash}{path}", host=host, version=None,
+                                           doing="look for the services of the workspace")
+            self._host = str(told.get("api") or f"https://{self._workspace.stage.location}.api.azureml.ms").rstrip("/")
+        return self._host
+
+    @property
+    def _base(self) -> str:
+        return f"/history/v1.0{self._workspace.path}"
+
+    def _get(self, path: str, doing: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._workspace.get(f"{self._base}{path}", doing=doing, host=self._api, version=None)
+        return found
+
+
+def _state(run: Mapping[str, Any]) -> State:
+    said = str(run.get("status") or "NotStarted")
+    properties: Mapping[str, Any] = run.get("properties") or {}
+    status = _STATES.get(said, Status.RUNNING)
+    if status is Status.COMPLETED and str(properties.get("azureml.isreused", "")).lower() == "true":
+        status = Status.REUSED
+    return State(id=str(run.get("runId") or ""), name=str(run.get("displayName") or run.get("name") or run.get("runId") or ""),
+                 status=status, said=said, started=_moment(run.get("startTimeUtc")), ended=_moment(run.get("endTimeUtc")),
+                 error="\n".join(_errors(run.get("error"))), logs=run.get("logFiles") or {})
+
+
+def _errors(error: Any) -> Iterator[str]:
+    """The messages of an error, the innermost last: that is the one that says it."""
+    while isinstance(error, Mapping):
+        inner = error.get("error") if isinstance(error.get("error"), Mapping) else error
+        message = inner.get("message") if isinstance(inner, Mapping) else None
+        if isinstance(message, str) and message:
+            yield message
+        error = inner.get("innerError") if isinstance(inner, Mapping) else None
+
+
+def _moment(text: Any) -> float | None:
+    if not isinstance(text, str):
+        return None
+    # Azure writes seconds with seven digits, or fewer; Python 3.10 reads six.
+    text = re.sub(r"\.(\d+)", lambda match: f".{match[1][:6]:0<6}", text.replace("Z", "+00:00"))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo else datetime.fromisoformat(f"{text}+00:00").timestamp()

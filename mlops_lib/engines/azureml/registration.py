@@ -1,0 +1,189 @@
+"""What a pipeline's jobs are made of, brought to the workspace: each thing once, many at a time, and never again.
+
+The SDK registers the component of each job by four requests, one after the other, each time. Here what the workspace is known
+to have, by content, is not sent; the rest goes at once. How a component becomes an asset is left to the SDK, so that both
+give the same ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final
+
+from ...fingerprint import Facts
+from ...graph import External, Graph
+from ...spec import Component, PipelineComponent
+from ...stores.registered import Registered
+from ...stores.store import Store
+from . import sdk
+from .submission import Submission, digest, environment_key
+from .workspace import Workspace
+
+_UPLOAD_S: Final = 600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """A component that a job of the SDK's names, with ours.
+
+    Attributes:
+        name: The step's name, or that of the job that is a pipeline.
+        depth: How many pipelines are around it.
+    """
+
+    name: str
+    depth: int
+    ours: Component
+    theirs: Any
+
+    @property
+    def carrier(self) -> Any:
+        """What of the component has the environment: itself, or of a parallel one its task."""
+        task = getattr(self.theirs, "task", None)
+        return self.theirs if task is None else task
+
+
+class Registration:
+    """Brings the parts of one pipeline to a workspace.
+
+    Args:
+        workspace: Where to.
+        submission: The pipeline.
+        graph: Its steps.
+        facts: Digests of their code.
+        store: Knows what was registered before.
+    """
+
+    def __init__(self, workspace: Workspace, submission: Submission, graph: Graph, facts: Facts, store: Store) -> None:
+        self._workspace, self._submission, self._graph, self._facts = workspace, submission, graph, facts
+        self._store = store
+        self._known = Registered(store.database, workspace.identity)
+        self.used_memory = False
+
+    def job(self) -> Any:
+        """The SDK's pipeline job, whose components and environments are all registered."""
+        with sdk.quiet():
+            job = load(self._submission)
+        parts = list(_parts(self._submission.job.jobs, job.jobs, "", 0))
+        self._environments([part for part in parts if part.name in self._graph.steps])
+        self._components(parts)
+        return job
+
+    def forget(self) -> None:
+        """Believe no longer that the workspace has what it had."""
+        self._known.forget()
+
+    # --- environments ------------------------------------------------------------------------------------------------
+
+    def _environments(self, parts: Sequence[_Part]) -> None:
+        groups: dict[str, list[_Part]] = {}
+        for part in parts:
+            environment = getattr(part.carrier, "environment", None)
+            if environment is None or isinstance(environment, str):
+                continue
+            key = environment_key(self._submission.environments.get(part.name), self._store)
+            if key:
+                groups.setdefault(f"environment {key}", []).append(part)
+        ids = self._known.find(groups)
+        missing = [key for key in groups if key not in ids]
+
+        def register(key: str) -> str:
+            part = groups[key][0]
+            environment = part.carrier.environment
+            return str(self._workspace.call(
+                f"register the environment of job {part.name!r}",
+                lambda: self._workspace.client.environments.create_or_update(environment).id, seconds=_UPLOAD_S))
+
+        self._note(ids, dict(zip(missing, self._workspace.each(register, missing), strict=True)))
+        for key, group in groups.items():
+            for part in group:
+                part.carrier.environment = ids[key]
+
+    # --- components --------------------------------------------------------------------------------------------------
+
+    def _components(self, parts: Sequence[_Part]) -> None:
+        """Register components: those inside of pipelines first, since a pipeline's content is also which ones it names."""
+        keys: dict[str, str] = {}
+        leaf = [part for part in parts if self._is_leaf(part)]
+        self._layer(leaf, {part.name: self._leaf_key(part) for part in leaf}, keys)
+        pipelines = [part for part in parts if not self._is_leaf(part)]
+        for depth in sorted({part.depth for part in pipelines}, reverse=True):
+            layer = [part for part in pipelines if part.depth == depth]
+            self._layer(layer, {part.name: self._pipeline_key(part, keys) for part in layer}, keys)
+
+    @staticmethod
+    def _is_leaf(part: _Part) -> bool:
+        return not isinstance(part.ours, PipelineComponent)
+
+    def _leaf_key(self, part: _Part) -> str:
+        environment = getattr(part.carrier, "environment", None)
+        return digest([_spec(part.ours), self._facts.code.get(part.name, ""), str(environment), _sdk_version()])
+
+    def _pipeline_key(self, part: _Part, keys: Mapping[str, str]) -> str:
+        start = f"{part.name}."
+        inside = sorted([name[len(start):], key] for name, key in keys.items() if name.startswith(start))
+        data = sorted(self._facts.data[given] for name, step in self._graph.steps.items() if name.startswith(start)
+                      for given in step.inputs.values() if isinstance(given, External))
+        return digest([_spec(part.ours), inside, data, _sdk_version()])
+
+    def _layer(self, parts: Sequence[_Part], told: Mapping[str, str], keys: dict[str, str]) -> None:
+        keys.update(told)
+        groups: dict[str, list[_Part]] = {}
+        for part in parts:
+            groups.setdefault(f"component {told[part.name]}", []).append(part)
+        ids = self._known.find(groups)
+        missing = [key for key in groups if key not in ids]
+        # Two uploads of the same code at once get in each other's way: the first of each brings it, the others find it.
+        first: dict[str, str] = {}
+        for key in missing:
+            first.setdefault(self._facts.code.get(groups[key][0].name) or key, key)
+        for wave in (list(first.values()), [key for key in missing if key not in first.values()]):
+            fresh = self._workspace.each(lambda key: self._register(groups[key][0]), wave)
+            self._note(ids, dict(zip(wave, fresh, strict=True)))
+        for key, group in groups.items():
+            for part in group:
+                part.theirs._id = ids[key]  # where the SDK itself keeps that it has registered a component
+
+    def _register(self, part: _Part) -> str:
+        return str(self._workspace.call(
+            f"register the component of job {part.name!r}",
+            lambda: self._workspace.client.components.create_or_update(part.theirs, is_anonymous=True).id, seconds=_UPLOAD_S))
+
+    def _note(self, ids: dict[str, str], fresh: Mapping[str, str]) -> None:
+        self.used_memory = self.used_memory or bool(ids)
+        ids.update(fresh)
+        self._known.remember(fresh)
+
+
+def load(submission: Submission) -> Any:
+    """The SDK's job of a submission."""
+    ml = sdk.module("azure.ai.ml")
+    return ml.load_job(StringIO(submission.text), relative_origin=str(Path(submission.folder, "pipeline.yml")))
+
+
+def _parts(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str, depth: int) -> Iterator[_Part]:
+    for name, node in ours.items():
+        their = theirs[name]
+        component = getattr(their, "trial", None) if node.type == "sweep" else getattr(their, "component", None)
+        if node.component is None or component is None or isinstance(component, str):
+            continue  # it is registered already
+        yield _Part(name=f"{prefix}{name}", depth=depth, ours=node.component, theirs=component)
+        if isinstance(node.component, PipelineComponent):
+            yield from _parts(node.component.jobs, component.jobs, f"{prefix}{name}.", depth + 1)
+
+
+def _spec(component: Component) -> Any:
+    """A component's YAML without what depends on where it stands."""
+    return {key: value for key, value in component.to_dict().items() if key not in ("code", "environment", "$schema")}
+
+
+def _sdk_version() -> str:
+    """Ids depend on how the SDK writes a component."""
+    version: str = sdk.module("azure.ai.ml").__version__
+    return version
+
+
+__all__ = ["Registration", "load"]

@@ -1,0 +1,90 @@
+"""The door to Azure's packages: imported when a stage is first used, quiet, and missed with words that help."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any, Final
+
+from ...errors import InputError
+
+_ours: ContextVar[bool] = ContextVar("ours", default=False)
+_NOISY: Final = ("azure.ai.ml", "azure.core", "azure.identity", "msal")
+
+
+def module(name: str) -> Any:
+    """A module of azure-ai-ml, azure-identity or azure-core.
+
+    Raises:
+        InputError: the package is not installed, or is broken.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # theirs, of their own dependencies: nobody here can do anything about them
+            found = importlib.import_module(name)
+    except ImportError as error:
+        raise InputError("this needs the Azure SDK", why=f"{error}", fix="pip install 'mlops-lib[azure]'") from None
+    _hush()  # what it brought along
+    return found
+
+
+def _hush() -> None:
+    for name in list(logging.root.manager.loggerDict):
+        if not any(name == noisy or name.startswith(f"{noisy}.") for noisy in _NOISY):
+            continue
+        logger = logging.getLogger(name)
+        if _unheard not in logger.filters:
+            logger.addFilter(_unheard)
+    # Deprecations that the SDK's code meets in its own dependencies. A filter that is taken back would be lost in threads.
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"azure\.|marshmallow")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Meanwhile the SDK does not speak: it logs, to handlers of its own, that classes are experimental and names unused.
+
+    Other threads, and the user's own calls of the SDK, are heard as before.
+    """
+    _hush()
+    token = _ours.set(True)
+    try:
+        yield
+    finally:
+        _ours.reset(token)
+
+
+@contextlib.contextmanager
+def muted() -> Iterator[None]:
+    """Meanwhile what the SDK prints to stderr in a :func:`quiet` context goes nowhere: bars and blank lines of its uploads.
+
+    They cannot be switched off: without them the SDK waits for ever for an upload that failed.
+    """
+    around = sys.stderr
+    sys.stderr = _Muted(around)
+    try:
+        yield
+    finally:
+        sys.stderr = around
+
+
+class _Muted(io.TextIOBase):
+    """Writes to another stream what is not ours."""
+
+    def __init__(self, around: Any) -> None:
+        self._around = around
+
+    def write(self, text: str) -> int:
+        return len(text) if _ours.get() else int(self._around.write(text))
+
+    def flush(self) -> None:
+        self._around.flush()
+
+
+def _unheard(record: logging.LogRecord) -> bool:
+    return not _ours.get()

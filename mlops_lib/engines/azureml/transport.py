@@ -1,0 +1,207 @@
+"""How requests reach Azure: one pool of connections, retries that are bounded, and a time by which an operation is over.
+
+The SDK's clients all get this transport, and their own retries are switched off: those wait 300 s for an answer and as long
+as a Retry-After says, and give up at once when a POST meets a closed connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ...errors import duration
+from . import sdk
+from .problems import OutOfTime
+
+_RETRIED: Final = (408, 429, 500, 502, 503, 504)
+_POOL: Final = 32
+_ends: ContextVar[float | None] = ContextVar("ends", default=None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patience:
+    """How long and how often to try.
+
+    Attributes:
+        attempts: Of one request.
+        connect: Seconds until a connection stands.
+        read: Seconds until an answer begins, or goes on.
+        pause: Seconds before the second attempt; doubled each time.
+        longest: Seconds that are waited at most, whatever a server asks for.
+    """
+
+    attempts: int = 5
+    connect: float = 10.0
+    read: float = 60.0
+    pause: float = 0.4
+    longest: float = 20.0
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Meanwhile requests of this context end so many seconds from now, or earlier when that was said around it."""
+    end = time.monotonic() + seconds
+    around = _ends.get()
+    token = _ends.set(end if around is None else min(end, around))
+    try:
+        yield
+    finally:
+        _ends.reset(token)
+
+
+def left() -> float | None:
+    """The seconds that are left; None when nobody limited them."""
+    end = _ends.get()
+    return None if end is None else end - time.monotonic()
+
+
+class Transport:
+    """A transport of azure-core around another one.
+
+    Every request here may be sent twice: names are chosen before anything is created, and what is created is found again.
+
+    Args:
+        inner: Sends one request once.
+        renewed: Gives another token in the place of one that was refused.
+        patience: How long and how often to try.
+
+    Attributes:
+        sent: How many requests went out, attempts counted.
+    """
+
+    def __init__(self, inner: Any, renewed: Callable[[str], str | None] = lambda token: None,
+                 patience: Patience | None = None) -> None:
+        self._inner, self._renewed, self._patience = inner, renewed, patience or Patience()
+        self._lock = threading.Lock()
+        core = sdk.module("azure.core.exceptions")
+        self._broken = core.ServiceRequestError, core.ServiceResponseError
+        self.sent = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def __enter__(self) -> Transport:
+        self._inner.open()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Stays open: the SDK's clients share it, and each thinks that it is its own."""
+
+    def close(self) -> None:
+        """As above; :meth:`shut` ends it."""
+
+    def shut(self) -> None:
+        """Close the connections."""
+        self._inner.close()
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """Send *request*, again if need be; the answer may still be a refusal.
+
+        Raises:
+            OutOfTime: the time that the operation has is over.
+        """
+        renewed = False
+        for attempt in range(1, self._patience.attempts + 1):
+            last = attempt == self._patience.attempts
+            try:
+                response = self._once(request, options)
+            except self._broken:
+                if last or not self._may_wait(self._pause(attempt)):
+                    raise
+                self._wait(self._pause(attempt))
+                continue
+            if response.status_code == 401 and not renewed and self._renew(request, response):
+                renewed = True
+                continue
+            if response.status_code not in _RETRIED or last:
+                return response
+            pause = self._asked(response, attempt)
+            if not self._may_wait(pause):
+                return response
+            self._wait(pause)
+        return response
+
+    def _once(self, request: Any, options: dict[str, Any]) -> Any:
+        remaining = left()
+        if remaining is not None and remaining <= 0:
+            raise OutOfTime("in the time that it has")
+        limit = float("inf") if remaining is None else max(remaining, 0.05)
+        with self._lock:
+            self.sent += 1
+        patience = self._patience
+        limits = {"connection_timeout": patience.connect, "read_timeout": patience.read}
+        told = {name: min(options.get(name) or ours, ours, limit) for name, ours in limits.items()}
+        return self._inner.send(request, **{**options, **told})
+
+    def _renew(self, request: Any, response: Any) -> bool:
+        """Put another token into a request whose own was refused; a challenge with claims is for the SDK to meet."""
+        if "claims=" in response.headers.get("WWW-Authenticate", ""):
+            return False
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        fresh = self._renewed(token) if scheme == "Bearer" else None
+        if fresh is None or fresh == token:
+            return False
+        request.headers["Authorization"] = f"Bearer {fresh}"
+        return True
+
+    def _pause(self, attempt: int) -> float:
+        pause: float = self._patience.pause * 2 ** (attempt - 1) * (0.75 + random.random() / 2)  # noqa: S311  not a secret
+        return min(pause, self._patience.longest)
+
+    def _asked(self, response: Any, attempt: int) -> float:
+        """The pause that a server asks for, within bounds."""
+        for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("Retry-After", 1.0)):
+            with contextlib.suppress(ValueError):
+                return min(max(float(response.headers.get(name, "")) * unit, 0.0), self._patience.longest)
+        return self._pause(attempt)
+
+    def _may_wait(self, pause: float) -> bool:
+        remaining = left()
+        return remaining is None or pause < remaining
+
+    def _wait(self, pause: float) -> None:
+        time.sleep(pause)
+
+
+def bounded(call: Callable[[], Any], seconds: float) -> Any:
+    """What *call* gives, or an end after so many seconds, whatever it is stuck in: uploads know nothing of our transport.
+
+    Raises:
+        OutOfTime: it has not ended; its thread is left alone, and dies with the process.
+    """
+    import contextvars
+
+    context, result, failure = contextvars.copy_context(), [], []
+
+    def work() -> None:
+        try:
+            with within(seconds):
+                result.append(call())
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=context.run, args=(work,), name="azure", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failure:
+        raise failure[0]
+    if not result:
+        raise OutOfTime(f"within {duration(seconds)}")
+    return result[0]
+
+
+def connect(renewed: Callable[[str], str | None], patience: Patience | None = None) -> Transport:
+    """A transport for all clients of a process: connections are made once, and kept."""
+    requests = sdk.module("requests")
+    session = requests.Session()
+    adapter = requests.adapters.HTTPAdapter(pool_connections=_POOL, pool_maxsize=_POOL)
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, adapter)
+    inner = sdk.module("azure.core.pipeline.transport").RequestsTransport(session=session)
+    return Transport(inner, renewed, patience)

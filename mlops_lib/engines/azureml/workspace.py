@@ -1,0 +1,237 @@
+"""A stage's workspace, opened: the SDK's client, plain requests beside it, and every call bounded and explained."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, urlencode
+
+from ...errors import StageError
+from ...infra import Stage
+from . import sdk
+from .credentials import Credential
+from .problems import explained
+from .transport import Patience, Transport, bounded, connect
+
+MANAGEMENT: Final = "https://management.azure.com"
+_SCOPE: Final = f"{MANAGEMENT}/.default"
+_VERSION: Final = "2024-10-01"
+_SECONDS: Final = 120.0
+_THREADS: Final = 16
+
+Result = TypeVar("Result")
+Item = TypeVar("Item")
+
+
+class Workspace:
+    """The workspace of a stage; use it as a context manager.
+
+    Args:
+        stage: What Terraform made.
+        environ: The process's variables.
+        patience: How long and how often to try.
+
+    Attributes:
+        stage: As given.
+    """
+
+    def __init__(self, stage: Stage, *, environ: Mapping[str, str] | None = None, patience: Patience | None = None) -> None:
+        self.stage = stage
+        self._environ = os.environ if environ is None else environ
+        self._credential = Credential(stage.name, stage.tenant_id, self._environ)
+        self._transport: Transport = connect(self._credential.renewed, patience)
+        self._client: Any = None
+        self._about: Mapping[str, Any] | None = None
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._transport.shut()
+
+    @property
+    def name(self) -> str:
+        return self.stage.workspace["name"]
+
+    @property
+    def sent(self) -> int:
+        """How many requests went to Azure, those to storage not counted."""
+        return self._transport.sent
+
+    @property
+    def path(self) -> str:
+        """The workspace's id."""
+        return (f"/subscriptions/{self.stage.subscription_id}/resourceGroups/{self.stage.resource_group}/providers/"
+                f"Microsoft.MachineLearningServices/workspaces/{self.name}")
+
+    @property
+    def client(self) -> Any:
+        """The SDK's client."""
+        if self._client is None:
+            with sdk.quiet():
+                self._client = sdk.module("azure.ai.ml").MLClient(
+                    self._credential, self.stage.subscription_id, self.stage.resource_group, self.name, show_progress=True,
+                    enable_telemetry=False, transport=self._transport, retry_total=0)
+        return self._client
+
+    # --- calls -------------------------------------------------------------------------------------------------------
+
+    def call(self, doing: str, call: Callable[[], Result], *, seconds: float = _SECONDS, at: str = "") -> Result:
+        """What *call* gives.
+
+        Args:
+            doing: What it does, for the case that it fails: ``read the compute 'cpu'``.
+            call: Uses the client.
+            seconds: It ends within these, one way or another.
+            at: What it is done to.
+
+        Raises:
+            MlopsError: it failed; with the status, the code and the request's id when Azure answered.
+        """
+        try:
+            with sdk.quiet():
+                result: Result = bounded(call, seconds)
+                return result
+        except Exception as error:
+            raise explained(error, doing, stage=self.stage.name, at=at) from error
+
+    def find(self, path: str, *, doing: str) -> Any:
+        """As :meth:`get`, of something in the workspace; None when there is no such thing."""
+        missing = sdk.module("azure.core.exceptions").ResourceNotFoundError
+
+        def attempt() -> Any:
+            try:
+                return self._json("GET", MANAGEMENT, f"{self.path}/{path}", _VERSION, {})
+            except missing:
+                return None
+
+        return self.call(doing, attempt)
+
+    def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """What *work* gives for each item, several at a time, in their order; the first failure is raised after all ended."""
+        every: Sequence[Item] = list(items)
+        if len(every) < 2:
+            return [work(item) for item in every]
+        futures: list[Future[Result]] = [Future() for _ in every]
+        todo = iter(zip(every, futures, strict=True))
+        lock = threading.Lock()
+
+        def take() -> None:
+            while True:
+                with lock:
+                    task = next(todo, None)
+                if task is None:
+                    return
+                item, future = task
+                try:
+                    future.set_result(work(item))
+                except BaseException as error:
+                    future.set_exception(error)
+
+        # Not a pool: the end of the interpreter waits for its threads, and Ctrl-C is not to wait for what is on its way.
+        for _ in range(min(_THREADS, len(every))):
+            threading.Thread(target=contextvars.copy_context().run, args=(take,), name="azure", daemon=True).start()
+        wait(futures)
+        return [future.result() for future in futures]
+
+    # --- plain requests ----------------------------------------------------------------------------------------------
+
+    def get(self, path: str, *, doing: str, host: str = MANAGEMENT, version: str | None = _VERSION, **query: str) -> Any:
+        """The JSON that a path of the management address, or of another service of the workspace, answers.
+
+        Raises:
+            MlopsError: it does not.
+        """
+        return self.call(doing, lambda: self._json("GET", host, path, version, query))
+
+    def post(self, path: str, body: Any = None, *, doing: str, version: str | None = _VERSION) -> Any:
+        """As :meth:`get`, for what changes something."""
+        return self.call(doing, lambda: self._json("POST", MANAGEMENT, path, version, {}, body))
+
+    def patch(self, path: str, body: Any, *, doing: str, version: str | None = _VERSION) -> Any:
+        """As :meth:`get`, for what changes something."""
+        return self.call(doing, lambda: self._json("PATCH", MANAGEMENT, path, version, {}, body))
+
+    def pages(self, path: str, *, doing: str, host: str = MANAGEMENT,
+              version: str | None = _VERSION) -> Iterator[Mapping[str, Any]]:
+        """The items of a list, page after page."""
+        query: dict[str, str] = {}
+        while True:
+            page = self.get(path, doing=doing, host=host, version=version, **query)
+            yield from page.get("value") or ()
+            link, token = page.get("nextLink"), page.get("continuationToken")
+            if link:
+                base, path = _split(link)
+                host, version, query = base, None, {}
+            elif token:
+                query = {"$continuationToken": token}
+            else:
+                return
+
+    def _json(self, method: str, host: str, path: str, version: str | None, query: Mapping[str, str], body: Any = None) -> Any:
+        rest, exceptions = sdk.module("azure.core.rest"), sdk.module("azure.core.exceptions")
+        asked = {**({"api-version": version} if version else {}), **query}
+        url = f"{host}{path}" + (("&" if "?" in path else "?") + urlencode(asked) if asked else "")
+        headers = {"Authorization": f"Bearer {self._credential.get_token(_SCOPE).token}", "Accept": "application/json"}
+        request = rest.HttpRequest(method, url, headers=headers, **({"json": body} if body is not None else {}))
+        response = self._transport.send(request)
+        response.read()
+        if response.status_code >= 400:
+            kind = exceptions.ResourceNotFoundError if response.status_code == 404 else exceptions.HttpResponseError
+            raise kind(response=response)
+        return response.json() if response.content else None
+
+    def raw(self, url: str, *, start: int = 0, token_for: str = "") -> tuple[int, bytes]:
+        """The status and the bytes from *start* on of a file that a signed URL names.
+
+        Args:
+            url: As Azure gave it.
+            start: How many bytes are known already.
+            token_for: A scope whose token goes along; none by default, since the URL is signed.
+        """
+        rest = sdk.module("azure.core.rest")
+        headers = {"Range": f"bytes={start}-", "x-ms-version": "2023-11-03"} if start or token_for else {}
+        if token_for:
+            headers["Authorization"] = f"Bearer {self._credential.get_token(token_for).token}"
+        response = self._transport.send(rest.HttpRequest("GET", url, headers=headers))
+        response.read()
+        return response.status_code, response.content
+
+    # --- what the workspace says of itself ---------------------------------------------------------------------------
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """The workspace's properties; asked for once.
+
+        Raises:
+            StageError: there is no such workspace, or it is not ready.
+        """
+        if self._about is None:
+            found = self.get(self.path, doing=f"read the workspace {self.name!r}")
+            properties: Mapping[str, Any] = found.get("properties") or {}
+            state = str(properties.get("provisioningState") or "Succeeded")
+            if state not in ("Succeeded", "Updating"):
+                raise StageError(f"stage {self.stage.name!r}: the workspace {self.name!r} is {state.lower()}",
+                                 why="its provisioning has not come to a good end",
+                                 fix="see it in the Azure portal, or apply again")
+            self._about = properties
+        return self._about
+
+    @property
+    def identity(self) -> str:
+        """What tells this workspace from one that is made anew under its name."""
+        return str(self.about.get("workspaceId") or self.path)
+
+    def studio(self, job: str) -> str:
+        """Where people look at a job in a browser."""
+        return f"https://ml.azure.com/runs/{quote(job)}?wsid={self.path}&tid={self.stage.tenant_id}"
+
+
+def _split(link: str) -> tuple[str, str]:
+    scheme, _, rest = link.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host}", f"{slash}{path}"

@@ -1,0 +1,89 @@
+"""One local Azure ML for all of these tests. Nothing but loopback is reached, and the SDK is loaded once."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_lib.infra import Stage, read
+from mlops_lib.project import Project
+
+from .stage import ScriptedAzure
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[ScriptedAzure]:
+    with ScriptedAzure() as azure:
+        yield azure
+
+
+@pytest.fixture
+def azure(running: ScriptedAzure, monkeypatch: pytest.MonkeyPatch) -> ScriptedAzure:
+    """A fresh play, and a process that takes it for Azure."""
+    running.begin()
+    for name in ("AZURE_CLIENT_SECRET", "AZURE_TOKEN_CREDENTIALS", "IDENTITY_ENDPOINT", "MSI_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in running.environment(credential="federated").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AZUREML_RUN_POLLING_INTERVAL_MIN", "0.01")
+    monkeypatch.setenv("AZUREML_RUN_POLLING_INTERVAL_MAX", "0.01")
+    resolve = socket.getaddrinfo
+
+    def only_loopback(host: Any, *rest: Any, **more: Any) -> Any:
+        assert host in ("127.0.0.1", "localhost", "::1", None), f"a test wants to reach {host}"
+        return resolve(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", only_loopback)
+    return running
+
+
+@pytest.fixture
+def stage(azure: ScriptedAzure, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A stage with a workspace of its own, empty; the process knows its outputs."""
+    outputs = azure.own_workspace()
+    monkeypatch.setenv("MLOPS_DEV_OUTPUTS", json.dumps(outputs))
+    return read(outputs, "the test")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Two components with code and an environment, and the pipeline ``p`` that joins them and reads local data."""
+    write_project(tmp_path, ["prep", "train"])
+    return Project(tmp_path)
+
+
+COMPONENT = """\
+$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json
+type: command
+name: {name}
+version: "1"
+inputs:
+  source: {{type: uri_folder}}
+  rate: {{type: number, default: 0.5}}
+outputs:
+  made: {{type: uri_folder}}
+code: src
+environment: file:../../environments/py/environment.yml
+command: python main.py '${{{{inputs.source}}}}' ${{{{inputs.rate}}}} '${{{{outputs.made}}}}'
+"""
+
+
+def write_project(root: Path, names: list[str]) -> None:
+    files = {"environments/py/environment.yml": "name: py\nversion: '1'\nimage: python:3.12\n", "data/rows.csv": "a\n1\n"}
+    jobs, before = [], "${{parent.inputs.raw}}"
+    for name in names:
+        files[f"components/{name}/component.yml"] = COMPONENT.format(name=name)
+        files[f"components/{name}/src/main.py"] = f"import sys\n\nprint({name!r}, sys.argv)\n"
+        jobs.append(f"  {name}:\n    type: command\n    component: ../components/{name}/component.yml\n"
+                    f"    inputs: {{source: '{before}'}}\n")
+        before = f"${{{{parent.jobs.{name}.outputs.made}}}}"
+    files["pipelines/p.yml"] = (
+        "$schema: https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json\ntype: pipeline\nexperiment_name: tests\n"
+        "settings: {default_compute: azureml:cpu}\ninputs:\n  raw: {type: uri_folder, path: ../data}\njobs:\n" + "".join(jobs))
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)

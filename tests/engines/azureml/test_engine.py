@@ -1,0 +1,339 @@
+"""Submitting to and following on a stage, over HTTPS, with the SDK as it is."""
+
+import dataclasses
+import json
+import socket
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_lib.emulator.wire import Request, Response
+from mlops_lib.engines import Event, Run, RunStarted, StepFinished, StepPrinted, StepStarted
+from mlops_lib.errors import Canceled, InputError, MlopsError, StageError
+from mlops_lib.infra import Stage
+from mlops_lib.project import Project
+from mlops_lib.stores.records import Status
+
+from .conftest import write_project
+from .stage import Play, ScriptedAzure, Step
+
+
+def submit(project: Project, stage: Stage, *, follow: bool = False, **wishes: Any) -> Run:
+    job, name, catalogue = project.load("p")
+    return project.run_on(stage, job, name, catalogue, request={"pipeline": "p"}, follow=follow, **wishes)
+
+
+def refusing(status: int, code: str, message: str, *, method: str, within: str, times: int = 1) -> Callable[[Request], Response | None]:
+    left = [times]
+
+    def answer(request: Request) -> Response | None:
+        if request.method != method or within not in request.path or left[0] == 0:
+            return None
+        left[0] -= 1
+        return Response(status=status, body={"error": {"code": code, "message": message}}, headers={"x-ms-request-id": "r-17"})
+
+    return answer
+
+
+# --- what is submitted -----------------------------------------------------------------------------------------------
+
+
+def test_the_job_is_the_one_that_the_sdk_makes_of_the_exported_file(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    submit(project, stage)
+    [ours] = azure.jobs.values()
+    from azure.ai.ml import load_job
+
+    from mlops_lib.engines.azureml import sdk
+    from mlops_lib.engines.azureml.workspace import Workspace
+
+    text = project.export("p")
+    azure.jobs.clear()
+    with Workspace(stage) as workspace, sdk.quiet():
+        workspace.client.jobs.create_or_update(load_job(StringIO(text), relative_origin=str(project.root / "pipelines" / "x.yml")))
+    [theirs] = azure.jobs.values()
+    for job in (ours, theirs):
+        assert job["properties"].pop("displayName") == job["name"], "a file that gives none shows the name"
+    assert ours["properties"] == theirs["properties"]
+    node = ours["properties"]["jobs"]["train"]
+    assert node["componentId"].startswith(stage.workspace["id"])
+    assert ours["properties"]["settings"]["default_compute"].endswith("/computes/cpu")
+
+
+def test_nothing_is_registered_twice(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    submit(project, stage)
+    first = azure.told()
+    assert sum("PUT {WS}/components" in call for call in first) == 2
+    assert sum("PUT {WS}/environments" in call for call in first) == 1
+    assert sum("PUT {WS}/codes" in call for call in first) == 2
+    azure.calls.clear()
+    submit(project, stage)
+    assert not [call for call in azure.told() if call.startswith(("PUT {WS}/c", "PUT {WS}/e", "POST", "GET {WS}/codes"))]
+    assert len(set(azure.puts)) == 2, "another run of the same pipeline"
+
+
+def test_only_what_changed_is_registered(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    submit(project, stage)
+    (project.root / "components/train/src/main.py").write_text("print('new')\n")
+    azure.calls.clear()
+    submit(project, stage)
+    told = azure.told()
+    assert sum("PUT {WS}/components" in call for call in told) == 1
+    assert sum("PUT {WS}/codes" in call for call in told) == 1
+    assert not [call for call in told if "environments" in call]
+
+
+def test_fifty_components_that_are_known_cost_at_most_ten_calls(tmp_path: Path, stage: Stage, azure: ScriptedAzure) -> None:
+    write_project(tmp_path, [f"step_{number}" for number in range(50)])
+    project = Project(tmp_path)
+    submit(project, stage)
+    azure.calls.clear()
+    azure.puts.clear()
+    submit(project, stage)
+    assert len(azure.told()) + len(azure.puts) + 1 <= 10, azure.told()  # and the look for the job, which the play answers
+    [job] = [job for name, job in azure.jobs.items() if name in azure.puts]
+    assert len(job["properties"]["jobs"]) == 50
+
+
+def test_a_key_makes_it_the_same_run(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    first, again = submit(project, stage, key="nightly-7"), submit(project, stage, key="nightly-7")
+    assert first.id == again.id
+    assert azure.puts == [first.id]
+    assert submit(project, stage, key="nightly-8").id != first.id
+
+
+def test_no_cache_is_force_rerun(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    submit(project, stage, reuse=False)
+    [job] = azure.jobs.values()
+    assert job["properties"]["settings"]["force_rerun"] is True
+
+
+def test_values_and_local_data_go_along(project: Project, stage: Stage, azure: ScriptedAzure, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "x.csv").write_text("x\n")
+    job, name, catalogue = project.load("p", {"raw": str(tmp_path / "other")})
+    project.run_on(stage, job, name, catalogue, request={}, follow=False)
+    [sent] = azure.jobs.values()
+    assert sent["properties"]["inputs"]["raw"]["uri"].startswith("azureml://")
+    assert sent["properties"]["inputs"]["raw"]["uri"].rstrip("/").endswith("other")
+
+
+# --- once, whatever happens ------------------------------------------------------------------------------------------
+
+
+def test_what_was_deleted_there_is_registered_anew(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    submit(project, stage)
+    azure.calls.clear()
+    azure.twists.append(refusing(400, "UserError", "Component azureml_anonymous:… does not exist", method="PUT", within="/jobs/"))
+    run = submit(project, stage)
+    assert sum("PUT {WS}/components" in call for call in azure.told()) == 2
+    assert azure.puts.count(run.id) == 1
+
+
+def test_a_refusal_of_what_was_just_registered_is_told(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.twists.append(refusing(400, "ValidationError", "Node train: the rate is odd", method="PUT", within="/jobs/", times=9))
+    with pytest.raises(InputError) as caught:
+        submit(project, stage)
+    assert "could not submit the pipeline" in caught.value.what
+    assert caught.value.why == "Node train: the rate is odd (HTTP 400, ValidationError, request r-17)"
+
+
+def test_a_lost_answer_makes_one_job(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    def lost(request: Request) -> Response | None:
+        if request.method == "PUT" and "/jobs/" in request.path and not azure.jobs:
+            azure._job(request, request.path.split("/")[-1])
+            return Response(status=502)
+        return None
+
+    azure.twists.append(lost)
+    run = submit(project, stage)
+    assert list(azure.jobs) == [run.id]
+
+
+def test_a_registration_that_is_refused_names_its_job(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.twists.append(refusing(
+        403, "AuthorizationFailed", "The client 'me' does not have authorization to perform action "
+        "'Microsoft.MachineLearningServices/workspaces/components/versions/write' over scope x.", method="PUT", within="/components/",
+        times=9))
+    with pytest.raises(StageError) as caught:
+        submit(project, stage)
+    assert "could not register the component of job 'prep'" in caught.value.what
+    assert "'AzureML Data Scientist'" in caught.value.fix
+    assert caught.value.exit_code == 4
+    assert azure.puts == []
+
+
+# --- before the first byte -------------------------------------------------------------------------------------------
+
+
+def test_all_that_a_stage_lacks_is_told_before_anything_is_sent(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    path = project.root / "pipelines" / "p.yml"
+    path.write_text(path.read_text().replace("azureml:cpu", "azureml:gpu").replace("path: ../data", "path: azureml:rows:3"))
+    with pytest.raises(StageError) as caught:
+        submit(project, stage)
+    assert "lacks 2 things" in caught.value.what
+    assert "no compute 'gpu'" in caught.value.why
+    assert "Terraform made cpu" in caught.value.why
+    assert "no data asset 'rows' version 3 (" in caught.value.why
+    assert not [call for call in azure.told() if call.startswith(("PUT", "POST"))]
+
+
+def test_a_storage_account_that_is_not_there_is_found_out_at_once(project: Project, stage: Stage, azure: ScriptedAzure,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    host = "stnowhere.blob.core.windows.net"
+    monkeypatch.setenv("NO_PROXY", f"127.0.0.1,localhost,{host}")
+    monkeypatch.setenv("no_proxy", f"127.0.0.1,localhost,{host}")
+    resolve = socket.getaddrinfo
+
+    def unknown(name: Any, *rest: Any, **more: Any) -> Any:
+        if name == host:
+            raise socket.gaierror(-2, "Name or service not known")
+        return resolve(name, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+    def elsewhere(request: Request) -> Response | None:
+        if request.method == "GET" and request.path == stage.workspace["id"]:
+            return Response(body={"properties": {"workspaceId": "w", "storageAccount": "/x/storageAccounts/stnowhere"}})
+        return None
+
+    azure.twists.append(elsewhere)
+    with pytest.raises(StageError, match="lacks something that the pipeline needs") as caught:
+        submit(project, stage)
+    assert not [call for call in azure.told() if call.startswith(("PUT", "POST"))]
+    assert "there is no such host" in caught.value.why
+    assert caught.value.exit_code == 4
+
+
+def test_a_workspace_that_is_not_there_is_told(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    gone = dataclasses.replace(stage, workspace={**stage.workspace, "name": "mlw-gone"})
+    with pytest.raises(StageError, match="could not read the workspace 'mlw-gone'") as caught:
+        submit(project, gone)
+    assert "HTTP 404" in caught.value.why
+
+
+def test_an_environment_of_the_project_is_registered_when_it_is_named(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    for name in ("prep", "train"):
+        path = project.root / "components" / name / "component.yml"
+        path.write_text(path.read_text().replace("file:../../environments/py/environment.yml", "azureml:py:1"))
+    submit(project, stage)
+    assert sum("PUT {WS}/environments" in call for call in azure.told()) == 1
+    azure.calls.clear()
+    submit(project, stage)
+    assert not [call for call in azure.told() if "PUT {WS}/environments" in call]
+
+
+def test_a_stage_takes_only_what_it_is_for(project: Project) -> None:
+    with pytest.raises(InputError, match="the pipeline 'p' does not run on stage 'prod'") as caught:
+        project.check_allowed("p", "prod")
+    assert "preprocess, score" in caught.value.why
+    project.check_allowed("score", "prod")
+    project.check_allowed("p", "dev")
+
+
+# --- following -------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_is_followed_as_events_logs_and_records(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.begin(Play(steps={"prep": Step(["Queued", "Running", "Running", "Completed"], log="rows: 3\nready\n"),
+                            "train": Step(["NotStarted", "Completed"], reused=True)}))
+    events: list[Event] = []
+    run = submit(project, stage, follow=True, listener=events.append)
+    assert run.status is Status.COMPLETED
+    assert run.seconds == 60.5
+    assert isinstance(events[0], RunStarted)
+    told = [(type(event), event.step) for event in events[1:] if not isinstance(event, RunStarted)]
+    assert told.index((StepStarted, "prep")) < told.index((StepPrinted, "prep")) < told.index((StepFinished, "prep"))
+    assert (StepStarted, "train") not in told, "what was reused did not start"
+    assert [event.lines for event in events if isinstance(event, StepPrinted)] == [("rows: 3", "ready")]
+    assert run.steps["prep"].seconds == 15.25
+    assert run.steps["train"].status is Status.REUSED
+    store = project.store()
+    try:
+        record = store.records.run(run.id)
+        assert (record.status, record.stage) == (Status.COMPLETED, "dev")
+        assert record.url.startswith(f"https://ml.azure.com/runs/{run.id}?wsid=/subscriptions/")
+        assert (store.folder / store.records.steps(run.id)[0].log).read_text() == "rows: 3\nready\n"
+    finally:
+        store.close()
+
+
+def test_a_failed_step_says_why_and_shows_its_last_lines(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.begin(Play(steps={"prep": Step(["Running", "Failed"], log="one\ntwo\n", error="exit code 3")}, ends="Failed"))
+    run = submit(project, stage, follow=True)
+    assert run.status is Status.FAILED
+    [error] = run.errors
+    assert error.startswith("step 'prep' failed on stage 'dev'\n  why: exit code 3\n  | one\n  | two\n  fix: see https://ml.azure.com/runs/prep?")
+    assert run.steps["train"].status is Status.SKIPPED
+
+
+def test_a_job_that_fails_without_a_step_says_why(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.begin(Play(ends="Failed", error="no image could be built"))
+    run = submit(project, stage, follow=True)
+    assert "no image could be built" in run.errors[0]
+
+
+def test_following_goes_on_after_moments_without_an_answer(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.begin(Play(steps={"prep": Step(["Running", "Completed"])}))
+    azure.twists.append(refusing(404, "NotFound", "Run not found yet", method="GET", within="/details", times=2))
+    assert submit(project, stage, follow=True).status is Status.COMPLETED
+
+
+def test_a_label_that_only_this_machine_knows_is_refused(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    path = project.root / "pipelines" / "p.yml"
+    path.write_text(path.read_text().replace("path: ../data", "path: azureml:rows@champion"))
+    with pytest.raises(InputError, match="names the data asset by the label 'champion'"):
+        submit(project, stage)
+
+
+def test_ctrl_c_leaves_the_job_running(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.begin(Play(steps={"prep": Step(["Running"] * 3)}))
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, StepStarted):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Canceled, match="the job goes on in stage 'dev'"):
+        submit(project, stage, follow=True, listener=interrupt)
+    assert azure.canceled == []
+    [name] = azure.puts
+    store = project.store()
+    try:
+        record = store.records.run(name)
+    finally:
+        store.close()
+    assert record.status is Status.RUNNING, "it is not this process that runs it"
+    fresh: dict[str, Any] = {}
+    for step in azure.play.steps.values():
+        step.states, step.looks = ["Completed"], 9
+    assert project.refresh([record], into=fresh) == []
+    assert fresh[name].status is Status.COMPLETED
+
+
+def test_ctrl_c_cancels_when_asked_to(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.begin(Play(steps={"prep": Step(["Running"] * 3)}))
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, StepStarted):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Canceled, match="canceled"):
+        submit(project, stage, follow=True, cancel=True, listener=interrupt)
+    assert azure.canceled == azure.puts
+
+
+def test_a_stage_that_cannot_be_asked_is_told_and_nothing_is_lost(project: Project, stage: Stage, azure: ScriptedAzure,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    run = submit(project, stage)
+    monkeypatch.setenv("MLOPS_DEV_OUTPUTS", json.dumps({}))
+    store = project.store()
+    try:
+        record = store.records.run(run.id)
+    finally:
+        store.close()
+    fresh: dict[str, Any] = {}
+    [problem] = project.refresh([record], into=fresh)
+    assert isinstance(problem, MlopsError)
+    assert fresh == {}

@@ -1,0 +1,91 @@
+"""What Azure's refusals become."""
+
+from typing import Any
+
+import pytest
+
+from mlops_lib.engines.azureml.problems import OutOfTime, clean, explained
+from mlops_lib.errors import InputError, MlopsError, StageError
+
+
+class Answer:
+    """A response as azure-core's exceptions carry it."""
+
+    def __init__(self, status: int, text: str) -> None:
+        self.status_code, self.headers, self._text = status, {"x-ms-request-id": "r-1"}, text
+
+    def text(self) -> str:
+        return self._text
+
+
+class HttpResponseError(Exception):
+    def __init__(self, status: int, code: str = "", message: str = "said") -> None:
+        super().__init__(message)
+        self.status_code = status
+        self.response = Answer(status, f'{{"error": {{"code": "{code}", "message": "{message}"}}}}')
+
+
+def told(error: BaseException, **more: Any) -> MlopsError:
+    return explained(error, "submit it", stage="dev", **more)
+
+
+@pytest.mark.parametrize(("status", "kind", "fix"), [
+    (400, InputError, ""), (401, StageError, "az login"), (403, StageError, "the role 'AzureML Data Scientist'"),
+    (404, StageError, "mlops stage check dev --online"), (409, InputError, "another name or version"),
+    (429, StageError, "wait"), (500, StageError, "try again later"), (503, StageError, "try again later"),
+])  # fmt: skip
+def test_every_status_has_a_way_out(status: int, kind: type[MlopsError], fix: str) -> None:
+    error = told(HttpResponseError(status, "SomeCode"))
+    assert type(error) is kind
+    assert error.what == "stage 'dev': could not submit it"
+    assert error.why == f"said (HTTP {status}, SomeCode, request r-1)"
+    assert fix in error.fix
+
+
+@pytest.mark.parametrize(("action", "role"), [
+    ("Microsoft.MachineLearningServices/workspaces/computes/write", "AzureML Compute Operator"),
+    ("Microsoft.MachineLearningServices/workspaces/jobs/write", "AzureML Data Scientist"),
+    ("Microsoft.Storage/storageAccounts/listKeys/action", "Storage Blob Data Contributor"),
+    ("Microsoft.ContainerRegistry/registries/push/write", "AcrPush"),
+    ("Microsoft.Elsewhere/things/write", "Contributor"),
+])  # fmt: skip
+def test_a_missing_permission_names_the_role_that_has_it(action: str, role: str) -> None:
+    message = f"The client 'x' does not have authorization to perform action '{action}' over scope 'y'."
+    assert f"the role {role!r}, which allows {action}" in told(HttpResponseError(403, "AuthorizationFailed", message)).fix
+
+
+def test_quota_is_the_stage_s_lack() -> None:
+    error = told(HttpResponseError(400, "QuotaExceeded", "The quota of cores is used up"))
+    assert isinstance(error, StageError)
+    assert "quota" in error.fix
+
+
+def test_the_answer_behind_an_error_of_the_sdk_s_is_found() -> None:
+    outer = RuntimeError("Error with code: no")
+    outer.__cause__ = HttpResponseError(403, "AuthorizationFailed", "no")
+    assert "HTTP 403" in told(outer).why
+
+
+def test_what_never_was_answered_blames_the_way_there() -> None:
+    class ServiceRequestError(Exception):
+        pass
+
+    error = told(ServiceRequestError("no route"))
+    assert isinstance(error, StageError)
+    assert "private endpoint" in error.fix
+    assert isinstance(told(OutOfTime("within 2 min 00 s")), StageError)
+
+
+def test_our_own_errors_stay_as_they_are() -> None:
+    ours = StageError("x")
+    assert told(ours) is ours
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("\x1b[31mred\x1b[39m and\x1b[1m bold\x1b[0m", "red and bold"),
+    ("(BadArgument) It is bad.\nCode: BadArgument\nMessage: It is bad.\nAdditional Information:Type: x\n{...}", "(BadArgument) It is bad."),
+    ("\n\nError: \n1) One or more files do not exist.\n    (x) data/none\n\nDetails: \n", "One or more files do not exist. data/none"),
+    ("a" * 900, "a" * 600 + " …"),
+])  # fmt: skip
+def test_messages_lose_their_noise(text: str, expected: str) -> None:
+    assert clean(text) == expected

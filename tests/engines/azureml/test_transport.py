@@ -1,0 +1,164 @@
+"""Retries and limits, against a server that fails as it is told to."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from mlops_lib.engines.azureml import sdk
+from mlops_lib.engines.azureml.problems import OutOfTime
+from mlops_lib.engines.azureml.transport import Patience, Transport, bounded, connect, within
+
+QUICK = Patience(attempts=3, connect=2.0, read=0.3, pause=0.001, longest=0.01)
+
+
+class Server(ThreadingHTTPServer):
+    """Answers requests with what is in *script*, one after the other, and 200 afterwards."""
+
+    def __init__(self) -> None:
+        self.script: list[Any] = []
+        self.seen: list[tuple[str, str, bytes]] = []
+        self.over = threading.Event()
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.seen.append((self.command, self.headers.get("Authorization", ""), body))
+        told = self.server.script.pop(0) if self.server.script else 200
+        if told == "reset":
+            self.connection.close()
+            return
+        if told == "silence":
+            self.server.over.wait(5)
+            return
+        status, headers = told if isinstance(told, tuple) else (told, {})
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": "0"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    do_GET = do_POST = do_PUT = answer  # noqa: N815  http.server's names
+
+    def log_message(self, *told: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()
+
+
+def send(server: Server, method: str = "POST", patience: Patience = QUICK, renewed: Any = lambda token: None, **headers: str) -> Any:
+    transport = connect(renewed, patience)
+    request = sdk.module("azure.core.rest").HttpRequest(method, f"http://127.0.0.1:{server.server_port}/x", headers=headers, json={"a": 1})
+    try:
+        return transport.send(request)
+    finally:
+        transport.shut()
+
+
+@pytest.mark.parametrize("fault", ["reset", "silence", 429, 500, 502, 503, (429, {"Retry-After": "3600"}), (503, {"retry-after-ms": "1"})])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+def test_what_passes_is_tried_again_with_the_same_body(server: Server, method: str, fault: Any) -> None:
+    server.script = [fault]
+    assert send(server, method).status_code == 200
+    assert [(seen[0], seen[2]) for seen in server.seen] == [(method, b'{"a": 1}')] * 2
+
+
+@pytest.mark.parametrize("fault", ["reset", "silence"])
+def test_what_does_not_pass_is_raised_after_so_many_attempts(server: Server, fault: str) -> None:
+    server.script = [fault] * 9
+    with pytest.raises(sdk.module("azure.core.exceptions").AzureError):
+        send(server)
+    assert len(server.seen) == QUICK.attempts
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_refusal_that_lasts_is_the_answer(server: Server, status: int) -> None:
+    server.script = [status] * 9
+    assert send(server).status_code == status
+    assert len(server.seen) == QUICK.attempts
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 412])
+def test_a_judgement_is_not_asked_for_twice(server: Server, status: int) -> None:
+    server.script = [status]
+    assert send(server).status_code == status
+    assert len(server.seen) == 1
+
+
+def test_a_refused_token_is_renewed_once(server: Server) -> None:
+    server.script = [401]
+    assert send(server, renewed={"old": "new"}.get, Authorization="Bearer old").status_code == 200
+    assert [seen[1] for seen in server.seen] == ["Bearer old", "Bearer new"]
+    server.seen.clear()
+    server.script = [401, 401]
+    assert send(server, renewed={"old": "new", "new": "newer"}.get, Authorization="Bearer old").status_code == 401
+    assert len(server.seen) == 2
+
+
+def test_a_challenge_with_claims_is_left_to_the_sdk(server: Server) -> None:
+    server.script = [(401, {"WWW-Authenticate": 'Bearer error="insufficient_claims", claims="e30="'})]
+    assert send(server, renewed={"old": "new"}.get, Authorization="Bearer old").status_code == 401
+    assert len(server.seen) == 1
+
+
+def test_a_pause_that_would_outlast_the_operation_is_not_made(server: Server) -> None:
+    server.script = [(503, {"Retry-After": "60"})] * 9
+    with within(5):
+        assert send(server, patience=Patience(longest=60)).status_code == 503
+    assert len(server.seen) == 1
+
+
+def test_nothing_is_sent_after_the_end(server: Server) -> None:
+    with within(60), within(0), pytest.raises(OutOfTime):
+        send(server)
+    assert server.seen == []
+
+
+def test_attempts_are_counted(server: Server) -> None:
+    server.script = ["reset"]
+    transport = connect(lambda token: None, QUICK)
+    transport.send(sdk.module("azure.core.rest").HttpRequest("GET", f"http://127.0.0.1:{server.server_port}/x"))
+    transport.shut()
+    assert transport.sent == 2
+
+
+def test_a_call_that_hangs_is_left() -> None:
+    stuck = threading.Event()
+    with pytest.raises(OutOfTime, match="within"):
+        bounded(lambda: stuck.wait(30), 0.01)
+    stuck.set()
+    assert bounded(lambda: 7, 10) == 7
+    with pytest.raises(ZeroDivisionError):
+        bounded(lambda: 1 // 0, 10)
+
+
+def test_a_client_that_closes_it_leaves_it_open_for_the_others() -> None:
+    closed: list[str] = []
+
+    class Inner:
+        def open(self) -> None:
+            closed.append("opened")
+
+        def close(self) -> None:
+            closed.append("closed")
+
+    transport = Transport(Inner())
+    with transport:
+        transport.close()
+    assert closed == ["opened"]
+    transport.shut()
+    assert closed == ["opened", "closed"]
