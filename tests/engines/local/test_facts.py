@@ -56,7 +56,7 @@ def test_steps_of_one_code_share_its_files(project: Callable[..., Any]) -> None:
         ("uri_folder", "https://example.org/x", "is one file, and the input is a uri_folder"),
         ("uri_folder", "ftp://example.org/x", "is not on this machine"),
         ("uri_folder", "azureml:flights@latest", "no data 'flights' is registered here"),
-        ("uri_folder", "azureml:flights@champion", "asks for the label 'champion'"),
+        ("uri_folder", "azureml:flights@newest", "asks for the label 'newest'"),
     ],
 )
 def test_data_that_does_not_fit_is_named_with_its_place(type_: str, path: str, words: str, project: Callable[..., Any]) -> None:
