@@ -59,7 +59,7 @@ def explained(error: BaseException, doing: str, *, stage: str, at: str = "") -> 
         return StageError(what, why=f"{said} {told}", fix=f"whoever owns the stage grants the role {role!r}"
                           + (f", which allows {action}" if action else ""))
     if status == 404:
-        return StageError(what, why=f"{said} {told}", fix=f"see that {at or 'it'} exists: mlops stage check {stage} --online")
+        return StageError(what, why=f"{said} {told}", fix=f"see that {at or 'it'} exists: mlops stage check {stage}")
     if status == 409:
         return InputError(what, why=f"{said} {told}", fix="give another name or version: what is registered never changes")
     if status == 429:
