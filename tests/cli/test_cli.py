@@ -222,9 +222,10 @@ def test_past_runs_are_listed_shown_and_read(copying: Any) -> None:
     first = copying.json("run", "p")["run"]
     second = copying.json("run", "p", "--set", "line=3")["run"]
     assert [run["run"] for run in copying.json("runs", "list")] == [second, first]
-    assert copying.mlops("runs", "list", "-n", "1", "--pipeline", "p").stdout.split()[:6] == [
+    assert copying.mlops("runs", "list", "-n", "1", "--pipeline", "p").stdout.split()[:7] == [
         "RUN",
         "PIPELINE",
+        "ON",
         "STATUS",
         "STARTED",
         "TOOK",
