@@ -35,11 +35,11 @@ from .scripts import (
     local_imports,
     metrics_of,
     parser_of,
-    tree_of,
 )
 from .spec import KINDS, CommandComponent, Component, Data, Environment, Job, JobOutput, OtherComponent, Report, reading
 from .stores.files import FileEntry
 from .stores.snapshots import archived, ignored, snapshot
+from .syntax import tree_of
 
 
 class Limits(NamedTuple):

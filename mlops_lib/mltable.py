@@ -14,6 +14,7 @@ from typing import Any
 from .document import Items, Scalar, Table, Value, plain
 from .errors import InputError, Place, did_you_mean, listing
 from .spec.reading import as_flag
+from .syntax import tree_of
 
 _ENCODINGS = {"utf8": "utf-8-sig", "utf8bom": "utf-8-sig", "iso88591": "latin-1", "latin1": "latin-1", "ascii": "ascii",
               "utf16": "utf-16", "utf32": "utf-32", "windows1252": "cp1252"}
@@ -216,9 +217,14 @@ def _partition_format(argument: Value | None, place: Place) -> str:
 def _condition(argument: Value | None, place: Place) -> list[Any]:
     """A filter as nested lists: ``["and", [">", ["col", "x"], ["value", 3]], …]``."""
     text = argument.text if isinstance(argument, Scalar) else ""
+    tree = tree_of(text.strip())
     try:
-        return _term(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, ValueError):
+        match tree.body if tree is not None else []:
+            case [ast.Expr(expression)]:
+                return _term(expression)
+            case _:
+                raise ValueError(text)
+    except ValueError:
         raise _Beyond(f"the filter {text!r} has more than comparisons of col(…) with and, or, not", place) from None
 
 

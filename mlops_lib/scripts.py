@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -63,16 +62,6 @@ class Metrics(NamedTuple):
 
     names: frozenset[str]
     open: bool
-
-
-def tree_of(text: str | bytes) -> ast.Module | None:
-    """A script's syntax tree; None when Python could not read it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the script's own odd escapes
-            return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 # --- parsers ---------------------------------------------------------------------------------------------------------

@@ -18,8 +18,8 @@ from mlops_lib.scripts import (
     local_imports,
     metrics_of,
     parser_of,
-    tree_of,
 )
+from mlops_lib.syntax import tree_of
 
 ARGPARSE = """\
 import argparse
@@ -216,11 +216,6 @@ def test_no_text_is_too_odd_for_a_script(text: str | bytes) -> None:
         metrics_of([tree])
         defined_in(tree)
         local_imports(tree)
-
-
-@pytest.mark.parametrize("text", ["print 1", "def f(:", "\0", "(" * 10_000])
-def test_what_is_not_python_has_no_tree(text: str) -> None:
-    assert tree_of(text) is None
 
 
 # --- metrics and definitions -----------------------------------------------------------------------------------------

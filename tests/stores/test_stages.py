@@ -1,6 +1,7 @@
 import io
-import multiprocessing
 import os
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -87,26 +88,29 @@ def test_what_a_killed_process_has_left_is_cleared_and_never_seen(stage: StageMo
     assert not left.exists()
 
 
-def hold(folder: Path, ready: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event") -> None:
-    with StageModels(folder, "dev").claim("shop"):
-        ready.set()
-        done.wait(60)
+HOLDER = """
+import sys
+from pathlib import Path
+from mlops_lib.stores.stages import StageModels
+
+with StageModels(Path(sys.argv[1]), "dev").claim("shop"):
+    print("claimed", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_of_two_who_change_the_champion_one_is_told(stage: StageModels, tmp_path: Path) -> None:
-    processes = multiprocessing.get_context("spawn")
-    ready, done = processes.Event(), processes.Event()
-    other = processes.Process(target=hold, args=(tmp_path / ".mlops", ready, done))
-    other.start()
-    try:
-        assert ready.wait(60)
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path / ".mlops")], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "claimed\n"
         with pytest.raises(Refused, match="another promotion of 'shop' to dev is at work"), stage.claim("shop"):
             raise AssertionError
         with stage.claim("other"):
             pass
-    finally:
-        done.set()
-        other.join()
+        other.stdin.close()
+        assert other.wait() == 0
     with stage.claim("shop"):
         pass
 
