@@ -117,15 +117,18 @@ def _where(datastore: Datastore) -> str:
 @stage.command("check")
 @stage_argument
 @outputs_option
+@click.option("--online", is_flag=True, help="Ask Azure whether all that is really there: states, quota and roles.")
 @json_option
 @click.pass_context
-def check_stage(context: click.Context, stage: str, outputs: str | None, as_json: bool) -> None:
+def check_stage(context: click.Context, stage: str, outputs: str | None, online: bool, as_json: bool) -> None:
     """Whether STAGE has what the project's files name.
 
     That is every compute, datastore and endpoint, and the default compute of mlops.yml. The Terraform files of the stage
     are looked at too: whether they still declare what this library reads. Exits with 4 when something lacks, with 2 when
     files have other mistakes, which may hide names.
     """
+    from .standing import look, report_json, show_report
+
     project = _project(context)
     folder = project.root / "terraform" / "stages" / stage
     if folder.is_dir():
@@ -135,16 +138,20 @@ def check_stage(context: click.Context, stage: str, outputs: str | None, as_json
     found = project.stage(stage, outputs=outputs)
     errors = [finding for finding in project.validate(stage=found) if finding.severity is Severity.ERROR]
     lacking = [finding for finding in errors if finding.code == "not-in-stage"]
+    report = look(found) if online else None
     if as_json:
         _print_json({"stage": stage, "workspace": found.workspace["name"], "lacks": [_plain(finding) for finding in lacking],
-                     "mistakes": [_plain(finding) for finding in errors if finding not in lacking]})
+                     "mistakes": [_plain(finding) for finding in errors if finding not in lacking],
+                     **({"online": report_json(report)} if report is not None else {})})
     else:
         for finding in errors:
             show_finding(finding, err=False)
         if not errors:
             click.echo(f"{found.workspace['name']} has all that the project's files name", err=True)
-    if errors:
-        context.exit(4 if lacking else 2)
+        if report is not None:
+            show_report(report, found)
+    if errors or (report is not None and report.lacks):
+        context.exit(4 if lacking or (report is not None and report.lacks) else 2)
 
 
 @stage.command("review")

@@ -25,8 +25,10 @@ def body_of(told: Compute, location: str) -> dict[str, Any]:
         inner = {"vmSize": told.vm_size}
     else:
         kind = "AmlCompute"
-        inner = {"vmSize": told.vm_size, "vmPriority": "Dedicated", "osType": "Linux", "scaleSettings": {
-            "minNodeCount": told.min_nodes or 0, "maxNodeCount": told.max_nodes or 1, "nodeIdleTimeBeforeScaleDown": "PT120S"}}
+        scale = {"minNodeCount": told.min_nodes or 0, "maxNodeCount": told.max_nodes or 1,
+                 "nodeIdleTimeBeforeScaleDown": "PT120S"}
+        inner = {"vmSize": told.vm_size, "vmPriority": "LowPriority" if told.low_priority else "Dedicated", "osType": "Linux",
+                 "scaleSettings": scale}
     return _complete({"location": location, "properties": {"computeType": kind, "properties": inner}})
 
 

@@ -32,6 +32,7 @@ class Setup:
         computes: By name; workspaces get all of them.
         datastores: Besides those that every workspace has; their account and container are the emulator's to choose.
         storage_keys: Whether datastores have account keys. Without, as our stages have it, clients sign in.
+        cores: How many cores the subscription may have of each family of machines, and of all together.
         page_size: How many items a list answers with at once.
     """
 
@@ -43,6 +44,7 @@ class Setup:
     computes: Mapping[str, Compute] = field(default_factory=_computes)
     datastores: Mapping[str, Datastore] = field(default_factory=_datastores)
     storage_keys: bool = False
+    cores: int = 100
     page_size: int = 100
 
     def __post_init__(self) -> None:

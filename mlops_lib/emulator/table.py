@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from . import arm, computes, datastores, history, identity, jobs, schedules, versions, workspaces
+from . import (
+    arm,
+    computes,
+    datastores,
+    history,
+    identity,
+    jobs,
+    quota,
+    schedules,
+    surroundings,
+    versions,
+    workspaces,
+)
 from .router import PROVIDER, WORKSPACE, Absent, Router, Service
 
 _ABSENT = (
@@ -20,7 +32,7 @@ _ABSENT = (
     ("/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Resources", "deployments of templates"),
 )
 
-_FAMILIES = (identity, workspaces, datastores, computes, versions, jobs, schedules, arm, history)
+_FAMILIES = (identity, workspaces, datastores, computes, versions, jobs, schedules, surroundings, quota, arm, history)
 
 ROUTER = Router([route for family in _FAMILIES for route in family.ROUTES],
                 [Absent(Service.MANAGEMENT, pattern, what) for pattern, what in _ABSENT])

@@ -11,6 +11,7 @@ from .datastores import blob_datastore
 from .resources import Resource
 from .router import PROVIDER, WORKSPACE, Route, Service
 from .setup import container
+from .surroundings import make_surroundings
 from .wire import Request, Response
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def make_workspace(world: World, name: str) -> str:
         if world.resources.find(key) is not None:
             return key
         outputs = setup.outputs(name)
+        make_surroundings(world, outputs)
         world.resources.put(key, {
             "location": world.location, "tags": {"stage": setup.stage}, "kind": "Default",
             "identity": {"type": "SystemAssigned", "tenantId": setup.tenant, "principalId": setup.client},

@@ -7,10 +7,10 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
-from ...errors import StageError
+from ...errors import MlopsError, StageError
 from ...infra import Stage
 from . import sdk
 from .credentials import Credential
@@ -24,6 +24,15 @@ _SECONDS: Final = 120.0
 _THREADS: Final = 16
 
 Result = TypeVar("Result")
+
+
+class Look(NamedTuple):
+    """What was found at an address: nothing when it is not there, or when whoever asks may not see it, as *denied* says."""
+
+    found: Any = None
+    denied: MlopsError | None = None
+
+
 Item = TypeVar("Item")
 
 
@@ -110,6 +119,42 @@ class Workspace:
                 return None
 
         return self.call(doing, attempt)
+
+    def look(self, path: str, *, doing: str, version: str | None, **query: str) -> Look:
+        """As :meth:`get`, for what may be absent, or closed to whoever asks.
+
+        Raises:
+            MlopsError: nobody answers, or with something else.
+        """
+        core = sdk.module("azure.core.exceptions")
+
+        def attempt() -> Look:
+            try:
+                return Look(self._json("GET", MANAGEMENT, path, version, query))
+            except core.HttpResponseError as error:
+                # Of a subscription that one may not see, Azure says that there is none.
+                hidden = error.error is not None and error.error.code == "SubscriptionNotFound"
+                if error.status_code == 403 or hidden:
+                    return Look(denied=explained(error, doing, stage=self.stage.name))
+                if error.status_code == 404:
+                    return Look()
+                raise
+
+        return self.call(doing, attempt)
+
+    def look_at_all(self, path: str, *, doing: str, version: str, **query: str) -> Look:
+        """The items of a list, all its pages, as :meth:`look` finds them."""
+        items: list[Any] = []
+        told: str | None = version
+        while True:
+            page = self.look(path, doing=doing, version=told, **query)
+            if page.found is None:
+                return page
+            items += page.found.get("value") or ()
+            if not (link := page.found.get("nextLink")):
+                return Look(items)
+            _, path = _split(link)
+            told, query = None, {}
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """What *work* gives for each item, several at a time, in their order; the first failure is raised after all ended."""
