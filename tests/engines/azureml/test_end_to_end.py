@@ -1,10 +1,20 @@
 """A pipeline on a stage from beginning to end: jobs really run there, and make what they make here."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import yaml
 
-from mlops_lib.engines import Event, StepPrinted
+from mlops_lib.emulator import environ_with
+from mlops_lib.engines import Event, Run, StepPrinted
 from mlops_lib.infra import Stage
 from mlops_lib.project import Project
 from mlops_lib.stores.records import Status
@@ -71,3 +81,118 @@ def test_submissions_at_once_make_a_job_each(real: Project, stage: Stage) -> Non
     with ThreadPoolExecutor(max_workers=5) as pool:
         names = list(pool.map(submit, range(10)))
     assert len(set(names)) == 10
+
+
+# --- jobs of every kind ----------------------------------------------------------------------------------------------
+
+FOLDER = {"type": "uri_folder"}
+ENVIRONMENT = {"image": "python:3.12"}
+COUNT = """\
+from pathlib import Path
+
+def init(): pass
+def run(batch): return [f"{Path(str(file)).name} {Path(str(file)).stat().st_size}" for file in batch]
+"""
+MIXED: dict[str, Any] = {
+    "components/copy/component.yml": {
+        "type": "command", "name": "copy", "version": "1", "inputs": {"rows": FOLDER, "times": {"type": "integer", "default": 2}},
+        "outputs": {"out": FOLDER}, "environment": ENVIRONMENT,
+        "command": "mkdir -p ${{outputs.out}}; for i in $(seq ${{inputs.times}}); do cat ${{inputs.rows}}/*; done > ${{outputs.out}}/rows.txt"},
+    "components/count/component.yml": {
+        "type": "parallel", "name": "count", "version": "1", "inputs": {"rows": FOLDER}, "outputs": {"out": {"type": "uri_file"}},
+        "input_data": "${{inputs.rows}}", "mini_batch_size": "1", "resources": {"instance_count": 1}, "max_concurrency_per_instance": 1,
+        "task": {"type": "run_function", "code": "src", "entry_script": "count.py", "environment": ENVIRONMENT,
+                 "append_row_to": "${{outputs.out}}"}},
+    "components/count/src/count.py": COUNT,
+    "components/twice/component.yml": {
+        "type": "pipeline", "name": "twice", "version": "1", "inputs": {"rows": FOLDER, "n": {"type": "integer"}}, "outputs": {"out": FOLDER},
+        "jobs": {
+            "once": {"type": "command", "component": "../copy/component.yml",
+                     "inputs": {"rows": "${{parent.inputs.rows}}", "times": "${{parent.inputs.n}}"}},
+            "again": {"type": "command", "component": "../copy/component.yml", "inputs": {"rows": "${{parent.jobs.once.outputs.out}}"},
+                      "outputs": {"out": "${{parent.outputs.out}}"}}}},
+    "pipelines/mixed.yml": {
+        "type": "pipeline", "experiment_name": "tests", "settings": {"default_compute": "azureml:cpu"},
+        "inputs": {"raw": {"type": "uri_folder", "path": "../data"}},
+        "outputs": {"copied": {"type": "uri_folder", "name": "copied-rows"}, "counted": {"type": "uri_file"}},
+        "jobs": {
+            "nested": {"type": "pipeline", "component": "../components/twice/component.yml",
+                       "inputs": {"rows": "${{parent.inputs.raw}}", "n": 3}, "outputs": {"out": "${{parent.outputs.copied}}"}},
+            "counted": {"type": "parallel", "component": "../components/count/component.yml",
+                        "inputs": {"rows": "${{parent.jobs.nested.outputs.out}}"}, "outputs": {"out": "${{parent.outputs.counted}}"}}}},
+    "data/a.txt": "1\n2\n", "data/b.txt": "3\n",
+}  # fmt: skip
+
+
+def test_a_parallel_job_and_a_pipeline_in_a_pipeline_make_there_what_they_make_here(tmp_path: Path, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.run_for_real()
+    for name, content in MIXED.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    project = Project(tmp_path)
+    job, name, catalogue = project.load("mixed")
+    here = project.run(job, name, catalogue, request={})
+    assert here.succeeded, here.errors
+    job, name, catalogue = project.load("mixed")
+    wanted = ["copied", "counted"]
+    there = project.run_on(stage, job, name, catalogue, request={}, outputs=wanted)
+    assert there.status is Status.COMPLETED, there.errors
+    assert {name: files(there, name) for name in wanted} == {name: files(here, name) for name in wanted}
+    assert files(there, "copied") == {"rows.txt": "1\n2\n3\n" * 6}
+    assert set(there.steps) == {"nested.once", "nested.again", "counted"}
+    assert {step.status for step in there.steps.values()} == {Status.COMPLETED}
+
+
+def files(run: Run, output: str) -> dict[str, str]:
+    """The files of an output, by their names inside it; of a single file by none."""
+    path = run.outputs[output].path
+    if path.is_file():
+        return {"": path.read_text()}
+    return {found.relative_to(path).as_posix(): found.read_text() for found in sorted(path.rglob("*")) if found.is_file()}
+
+
+# --- the example -----------------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def flights(tmp_path: Path) -> Path:
+    """The example with one of its trainers, whose sweep has one trial, on every 100th flight: most of it is imports."""
+    for name in ("prep", "train_lightgbm", "evaluate", "score"):
+        shutil.copytree(ROOT / "components" / name, tmp_path / "components" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "environments", tmp_path / "environments")
+    settings = yaml.safe_load((ROOT / "mlops.yml").read_text())
+    sweep = settings["sweeps"]["train_lightgbm"]
+    sweep["limits"] = {"max_total_trials": 1}
+    (tmp_path / "mlops.yml").write_text(json.dumps({
+        "experiment": "flights", "compute": settings["compute"], "inputs": settings["inputs"], "sweeps": {"train_lightgbm": sweep}}))
+    data = tmp_path / "data" / "flights"
+    data.mkdir(parents=True)
+    rows = pq.read_table(ROOT / "data" / "flights" / "flights.parquet")
+    pq.write_table(rows.take(pa.array(range(0, rows.num_rows, 100))), data / "flights.parquet")
+    shutil.copy(ROOT / "data" / "flights" / "weather.parquet", data)
+    return tmp_path
+
+
+def test_the_flights_pipeline_makes_there_what_it_makes_here(flights: Path, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.run_for_real()
+    told = {**azure.environment(credential="federated"), "MLOPS_DEV_OUTPUTS": os.environ["MLOPS_DEV_OUTPUTS"],
+            "AZUREML_RUN_POLLING_INTERVAL_MIN": "0.2", "AZUREML_RUN_POLLING_INTERVAL_MAX": "0.2"}
+
+    def mlops(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-m", "mlops_lib", "run", "flights", *arguments], cwd=flights, text=True,
+                                env=environ_with(variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    with mlops("--on", "dev", "--output", "predictions=there/predictions", "--output", "metrics=there/metrics", **told) as there, \
+            mlops("--output", "predictions=here/predictions", "--output", "metrics=here/metrics") as here:  # fmt: skip
+        said = {name: run.communicate(timeout=200)[1] for name, run in (("there", there), ("here", here))}
+    assert (there.returncode, here.returncode) == (0, 0), said
+    lines = said["there"].splitlines()
+    assert any(line.startswith("prep | train: ") for line in lines), "what the steps print is told while they run"
+    assert any(line.startswith("train_lightgbm: done (") for line in lines)
+    predictions = {name: pq.read_table(flights / name / "predictions", columns=["flight_id", "probability"]) for name in ("there", "here")}
+    assert predictions["there"].num_rows > 400
+    assert predictions["there"].equals(predictions["here"])
+    metrics = {name: json.loads((flights / name / "metrics" / "metrics.json").read_text()) for name in ("there", "here")}
+    assert metrics["there"] == metrics["here"]
