@@ -75,6 +75,9 @@ def remove(path: Path) -> None:
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
+    shutil.rmtree(path, ignore_errors=True)
+    if not path.exists():
+        return
     _open_up(str(path))
     for parent, folders, _ in os.walk(path):
         for name in folders:

@@ -42,7 +42,7 @@ from .process import FreshProcess, Invocation, Launcher
 from .steps import Ended, Scene, Source, Started, StepAtWork, Task, reused
 from .sweeps import SweepAtWork
 from .tracking import Tracking
-from .workplace import clear, from_outside, unquoted
+from .workplace import Clearing, clear, from_outside, unquoted
 
 _LOG_S: Final = 0.1  # how often what steps print is looked at
 _MODELS: Final = ("mlflow_model", "custom_model", "triton_model")
@@ -136,12 +136,11 @@ class LocalEngine:
                                                 run_name=run_id, environment=os.environ))
         if _will_log(plan, code):
             tracking.prestart()
-        # Folders take their time to go, and the next step need not wait for it.
-        clearing = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="clear"))
+        clearing = stack.enter_context(contextlib.closing(Clearing()))
         scene = Scene(store=self._store, run=run_id, pipeline=plan.graph.name, work=place, experiment=experiment,
                       mlflow_run=mlflow_run, tracking=tracking, outside=from_outside(os.environ),
                       launcher_for=lambda step: self._launcher_for(step) or fresh,
-                      clear=lambda place: clearing.submit(place.remove))
+                      clearing=clearing)
         return _Execution(scene, plan, self._ground, code, jobs=self._jobs, listener=listener, request=request)
 
     def _reserve(self, pipeline: str) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +23,8 @@ from ...errors import RunError
 from ...stores.database import refused
 
 _LONGEST = 100_000  # bytes; Linux takes 131,071 as one argument
+# A command that means the same without bash: one program, no builtin, and words that have no meaning to a shell.
+_PLAIN = re.compile(r"python3?(?: +[\w@%+=:,./-]+)*\s*")
 GRACE = 5.0  # seconds between asking a process to end and ending it
 
 
@@ -99,7 +103,9 @@ class FreshProcess:
             raise refused(error) from error
         try:
             child = subprocess.Popen(
-                ["bash", "--noprofile", "--norc", *_command(invocation)], cwd=invocation.folder, env=invocation.environment,
+                _directly(invocation) or ["bash", "--noprofile", "--norc", *_command(invocation)], cwd=invocation.folder,
+                # as bash would set it
+                env={**invocation.environment, "PWD": str(invocation.folder)},
                 stdin=subprocess.DEVNULL if invocation.stdin is None else invocation.stdin, stdout=log, stderr=log,
                 start_new_session=True)
         except FileNotFoundError:
@@ -170,6 +176,14 @@ class Together:
     def stop(self, *, now: bool = False) -> None:
         for member in self._members:
             member.stop(now=now)
+
+
+def _directly(invocation: Invocation) -> list[str] | None:
+    """The program and arguments that bash would make of the command, where it does nothing else; it takes 2 ms to start."""
+    if not _PLAIN.fullmatch(invocation.command) or any(name.startswith("BASH_") for name in invocation.environment):
+        return None
+    words = invocation.command.split()
+    return words if shutil.which(words[0], path=invocation.environment.get("PATH")) else None
 
 
 def _command(invocation: Invocation) -> list[str]:

@@ -26,7 +26,7 @@ from .environments import Software
 from .logs import tail
 from .process import Exit, Invocation, Launcher, Process, Together, describe_exit, free_ports
 from .tracking import Above, LoggedRun, Tracking
-from .workplace import Workplace
+from .workplace import Clearing, Workplace
 
 _CLAIMS = 1024
 _TAIL = 15  # lines of a failed step's log that are repeated
@@ -91,7 +91,7 @@ class Scene:
         work: The folder of the steps' workplaces.
         mlflow_run: The id of the run's MLflow run.
         outside: The variables of this process that steps get.
-        clear: Removes the workplace of a step that is over; may return before it is gone.
+        clearing: Removes the workplaces of steps that are over.
     """
 
     store: Store
@@ -103,7 +103,7 @@ class Scene:
     tracking: Tracking
     outside: Mapping[str, str]
     launcher_for: Callable[[Step], Launcher]
-    clear: Callable[[Workplace], object] = Workplace.remove
+    clearing: Clearing
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class StepAtWork:
             place.remove()
             raise
         if ended.record.status is Status.COMPLETED:
-            self._scene.clear(place)
+            self._scene.clearing.over(place)
         else:
             place.remove()  # first: it may be what fills the disk
             self._scene.store.records.save_steps([ended.record])
@@ -256,8 +256,9 @@ class StepAtWork:
         scene, step = self._scene, self._step
         trial = self.task.trial
         self._mlflow_run, mlflow = scene.tracking.reserve(step.name, trial.above if trial else None)
+        command = place.command(step)
         record = dataclasses.replace(self.task.record, status=Status.RUNNING, started=time.time(),
-                                     command=redacted(place.command(step)), log=str(self.log.relative_to(scene.store.folder)))
+                                     command=redacted(command), log=str(self.log.relative_to(scene.store.folder)))
         fingerprint = self.task.planned.fingerprint
         if trial is not None:
             scene.store.records.save_trial(trial.record)
@@ -265,7 +266,7 @@ class StepAtWork:
         variables = self._variables(place, self._mlflow_run, mlflow)
         begun = time.monotonic()
         ended, timed_out = self._process_of(
-            Invocation(command=place.command(step), folder=place.code, environment=variables, log=self.log), place)
+            Invocation(command=command, folder=place.code, environment=variables, log=self.log), place)
         if ended is None:
             return Ended(step.name, canceled(self.task.record))
         record = dataclasses.replace(record, seconds=time.monotonic() - begun, peak_memory=ended.peak_memory,
@@ -304,6 +305,7 @@ class StepAtWork:
             if self._stopped:
                 return None, False
             process = self._process = self._launch(invocation, place)
+        self._scene.clearing.started()
         self._tell(Started(self._step.name, redacted(invocation.command)))
         limit = self._step.job.timeout
         if not limit:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import re
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +66,41 @@ def clear(folder: Path) -> None:
     remove(folder)
 
 
+class Clearing:
+    """Removes what steps that are over leave behind, in a thread, while others run.
+
+    Between the end of a step and the start of the next one it would only be in the way.
+    """
+
+    _PATIENCE = 0.05  # seconds
+
+    def __init__(self) -> None:
+        self._places: queue.SimpleQueue[Workplace | None] = queue.SimpleQueue()
+        self._at_work = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="clear")
+        self._thread.start()
+
+    def over(self, place: Workplace) -> None:
+        """A step is over, and its place is to be removed soon."""
+        self._at_work.clear()
+        self._places.put(place)
+
+    def started(self) -> None:
+        """A step has been started: there is time."""
+        self._at_work.set()
+
+    def close(self) -> None:
+        """Return when everything is removed."""
+        self._at_work.set()
+        self._places.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (place := self._places.get()) is not None:
+            self._at_work.wait(self._PATIENCE)
+            place.remove()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workplace:
     """One step's place to work.
@@ -97,11 +134,12 @@ class Workplace:
             direct: The data inputs that the step gets as a URL or a path that is not shown to it in a place of its own.
         """
         place, made, given = folder / "exe" / "wd", folder / "made", folder / "inputs"
-        place.mkdir(parents=True)
-        made.mkdir()
+        os.makedirs(place)
+        os.mkdir(made)
         copy_to(code, place)
         for name in ("outputs", "logs"):
-            (place / name).mkdir(exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(f"{place}/{name}")
         inputs = dict(texts)
         for name, source in sources.items():
             mode = step.mode_of(name)
@@ -112,7 +150,7 @@ class Workplace:
         for name, port in step.component.outputs.items():
             outputs[name] = made / name
             if port.type != "uri_file":
-                outputs[name].mkdir()
+                os.mkdir(outputs[name])
         return cls(folder=folder, code=place, made=made, inputs=inputs, outputs=outputs,
                    data=frozenset(sources) | frozenset(direct or ()))
 

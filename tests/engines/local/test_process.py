@@ -1,5 +1,6 @@
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlops_lib.engines.local import process
 from mlops_lib.engines.local.process import FreshProcess, Invocation, Process, describe_exit
@@ -59,6 +62,38 @@ def test_bash_reads_no_file_of_the_user(launcher: FreshProcess, tmp_path: Path) 
     (tmp_path / ".bash_profile").write_text("echo profile\n")
     launcher.launch(invocation(tmp_path, "echo x", HOME=str(tmp_path))).wait()
     assert (tmp_path / "log").read_text() == "x\n"
+
+
+@pytest.fixture(scope="module")
+def talker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which ``python tell.py`` tells what it was given."""
+    folder = tmp_path_factory.mktemp("talker")
+    (folder / "tell.py").write_text("import os, sys\nprint(sys.argv[1:], os.environ['PWD'], os.getcwd())\n")
+    return folder
+
+
+@settings(max_examples=25, deadline=None)
+@given(words=st.lists(st.text(st.sampled_from("aB7é/._-=+%,:@~*?[]{}!^\t") , min_size=1, max_size=6), max_size=4),
+       end=st.sampled_from(["", " ", "\n"]))
+def test_a_program_gets_the_words_that_bash_makes_of_a_command(words: list[str], end: str, talker: Path) -> None:
+    command = f"python tell.py {' '.join(words)}{end}"
+    log = talker / "log"
+    log.write_text("")
+    launcher = FreshProcess()
+    launcher.launch(invocation(talker, command, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")).wait()
+    launcher.close()
+    bash = ["bash", "--noprofile", "--norc", "-c", command]
+    told = subprocess.run(bash, cwd=talker, check=False, capture_output=True, text=True)
+    assert log.read_text() == told.stdout + told.stderr
+
+
+def test_bash_is_there_for_what_only_bash_does(launcher: FreshProcess, tmp_path: Path) -> None:
+    (tmp_path / "bash").symlink_to(shutil.which("bash") or "")
+    assert launcher.launch(invocation(tmp_path, "python x", PATH=str(tmp_path))).wait().code == 127
+    assert "python: command not found" in (tmp_path / "log").read_text()
+    (tmp_path / "first").write_text("python() { echo mine $1; }\n")
+    launcher.launch(invocation(tmp_path, "python x", BASH_ENV=str(tmp_path / "first"))).wait()
+    assert (tmp_path / "log").read_text().endswith("mine x\n")
 
 
 def test_stopping_asks_first_and_reaches_grandchildren(launcher: FreshProcess, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlops_lib.engines.local import workplace
-from mlops_lib.engines.local.workplace import Workplace, clear, from_outside, unquoted
+from mlops_lib.engines.local.workplace import Clearing, Workplace, clear, from_outside, unquoted
 from mlops_lib.graph import Step, build
 from mlops_lib.spec import CommandComponent, Input, Job, Output, PipelineJob
 from mlops_lib.stores.snapshots import snapshot
@@ -194,6 +194,17 @@ def test_every_folder_has_a_path_that_bash_takes_without_quotes(name: str, tmp_p
     assert (folder / "x").exists()
     assert path.exists() is (name == "plain")
     assert path == folder or not path.parent.exists()
+
+
+@pytest.mark.parametrize("another", [True, False])
+def test_what_a_step_leaves_is_removed_whether_another_starts_or_not(another: bool, tmp_path: Path) -> None:
+    place = prepare(tmp_path, make_step(outputs={"made": "uri_folder"}))
+    clearing = Clearing()
+    clearing.over(place)
+    if another:
+        clearing.started()
+    clearing.close()
+    assert not place.folder.exists()
 
 
 def test_the_way_to_a_folder_whose_run_was_killed_is_removed_with_it(tmp_path: Path) -> None:
