@@ -81,6 +81,8 @@ def promote(source: Models, version: ModelVersion, target: Registry, request: Re
     """
     with target.claim(version.name):
         current = champion_of(target, version.name)
+        current = target.measured(current) if current is not None else None
+        version = source.measured(version)
         candidate, champion = known(version, current)
         candidate = _described(candidate, source, version)
         champion = _described(champion, target, current) if champion is not None and current is not None else None
@@ -124,7 +126,7 @@ def rollback(registry: Registry, name: str, *, actor: str, at: str) -> tuple[Mod
             raise InputError(f"no champion of {name!r} was before {current} in {registry.name}",
                              why="a rollback goes back to the version that the champion has replaced",
                              fix=f"promote another: mlops models promote {name}:VERSION --from runs --to {registry.name}")
-        with _streamed(registry, before) as contents:
+        with _streamed(registry, registry.measured(before)) as contents:
             for _, stream in contents:
                 while stream.read(1 << 20):
                     pass

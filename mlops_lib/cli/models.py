@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import InputError, MlopsError, did_you_mean
+from ..errors import InputError, MlopsError
 from . import _asset_json, _columns, _pairs, _print_json, _project, _say, _short, _store, cli, json_option
 
 if TYPE_CHECKING:
     from ..project import Project
     from ..promote import Decision, Evidence
+    from ..registries import Registries, Shelf
     from ..stores.evaluations import Evaluations
     from ..stores.models import Models, ModelVersion, RunModels
-    from ..stores.stages import StageModels
     from ..stores.store import Store
 
 # Who acts, first that is set; CI systems say it of the person who started them.
@@ -36,19 +37,25 @@ def models() -> None:
     """
 
 
-def _models(project: Project, store: Store, name: str) -> RunModels | StageModels:
-    from ..stores.models import RUNS, RunModels
+def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say where stages are."""
+    options = (
+        click.option("--local/--azure", "local", default=None,
+                     help="Stages are those on this machine, or workspaces; default: a workspace where outputs tell of one."),
+        click.option("--outputs", multiple=True, metavar="FILE",
+                     help="The outputs of a stage, which is a workspace; may be repeated."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
-    return RunModels(store) if name == RUNS else _stage(project, store, name)
 
+@contextlib.contextmanager
+def _registries(project: Project, store: Store, local: bool | None, outputs: Sequence[str]) -> Iterator[Registries]:
+    from ..registries import Choice, Registries
 
-def _stage(project: Project, store: Store, name: str) -> StageModels:
-    from ..stores.stages import StageModels, stages
-
-    known = stages(store.folder, project.settings.stages)
-    if name not in known:
-        raise InputError(f"there is no stage {name!r}", fix=did_you_mean(name, known))
-    return StageModels(store.folder, name)
+    with Registries(project, store, Choice.of(local, outputs), _say) as registries:
+        yield registries
 
 
 def _version(found: Models, text: str, default: str = "latest") -> ModelVersion:
@@ -64,7 +71,9 @@ def _complete_model(context: click.Context, parameter: click.Parameter, incomple
         store = project.store()
         try:
             where = context.params.get("source") or context.params.get("where") or "runs"
-            return [name for name in _models(project, store, where).names() if name.startswith(incomplete)]
+            with _registries(project, store, context.params.get("local"), context.params.get("outputs") or ()) as registries:
+                known = registries.find(where).names() if registries.is_local(where) else ()  # nobody waits for Azure here
+            return [name for name in known if name.startswith(incomplete)]
         finally:
             store.close()
     except MlopsError:
@@ -79,13 +88,14 @@ name_argument = click.argument("name", metavar="NAME[:VERSION]", shell_complete=
 
 @models.command("list")
 @in_option
+@stage_options
 @json_option
 @click.pass_context
-def list_models(context: click.Context, where: str, as_json: bool) -> None:
+def list_models(context: click.Context, where: str, local: bool | None, outputs: tuple[str, ...], as_json: bool) -> None:
     """The newest version of each model; of a stage, its champions."""
-    from ..stores.models import MODEL, RUNS, champion_of
+    from ..stores.models import MODEL, RUNS
 
-    store = _store(context)
+    project, store = _project(context), _store(context)
     if where == RUNS:
         records = store.assets.latest(MODEL)
         if as_json:
@@ -96,24 +106,30 @@ def list_models(context: click.Context, where: str, as_json: bool) -> None:
             _columns([("NAME", "VERSION", "TYPE", "MADE BY")] + [
                 (record.name, record.version, record.type, record.run) for record in records])
         return
-    stage = _stage(_project(context), store, where)
-    found = [(name, stage.versions(name)[0], champion_of(stage, name)) for name in stage.names()]
+    with _registries(project, store, local, outputs) as registries:
+        _list_stage(registries.stage(where), as_json)
+
+
+def _list_stage(stage: Shelf, as_json: bool) -> None:
+    from ..stores.models import champion_among
+
+    found = [(name, versions[0], champion_among(versions)) for name in stage.names() if (versions := stage.versions(name))]
     if as_json:
         _print_json([{"name": name, "latest": newest.version,
                       "champion": _version_json(stage, champion) if champion else None} for name, newest, champion in found])
     elif not found:
-        _say(f"no models in {where} yet: mlops models promote NAME --from runs --to {where}")
+        _say(f"no models in {stage.name} yet: mlops models promote NAME --from runs --to {stage.name}")
     else:
-        _columns([("NAME", "CHAMPION", "PROMOTED", "BY", "APPROVED BY")] + [
-            (name, champion.version if champion else "–", *(_tag(champion, tag) for tag in (
-                "promoted_at", "promoted_by", "approved_by"))) for name, _, champion in found])
+        _columns([("NAME", "CHAMPION", "LATEST", "PROMOTED", "BY", "APPROVED BY")] + [
+            (name, champion.version if champion else "–", newest.version, *(_tag(champion, tag) for tag in (
+                "promoted_at", "promoted_by", "approved_by"))) for name, newest, champion in found])
 
 
 def _tag(version: ModelVersion | None, name: str) -> str:
     return version.tags.get(name, "–") if version is not None else "–"
 
 
-def _version_json(stage: StageModels, version: ModelVersion) -> dict[str, Any]:
+def _version_json(stage: Shelf, version: ModelVersion) -> dict[str, Any]:
     import dataclasses
 
     return {**dataclasses.asdict(version), "in": stage.name, "path": str(stage.path(version))}
@@ -122,26 +138,31 @@ def _version_json(stage: StageModels, version: ModelVersion) -> dict[str, Any]:
 @models.command("show")
 @name_argument
 @in_option
+@stage_options
 @json_option
 @click.pass_context
-def show_model(context: click.Context, name: str, where: str, as_json: bool) -> None:
+def show_model(context: click.Context, name: str, where: str, local: bool | None, outputs: tuple[str, ...],
+               as_json: bool) -> None:
     """A version: where it is, its tags, its signature, where it comes from, and the decision that made it champion."""
+    project, store = _project(context), _store(context)
+    with _registries(project, store, local, outputs) as registries:
+        _show(registries.find(where), name, store, as_json)
+
+
+def _show(found: RunModels | Shelf, name: str, store: Store, as_json: bool) -> None:
     import json
 
     from ..promotions import read_lineage, read_signature
-    from ..stores.models import DECISION, MODEL, RUNS, champion_of
-    from ..stores.stages import StageModels
+    from ..stores.models import DECISION, MODEL, RunModels, champion_of
 
-    store = _store(context)
-    found = _models(_project(context), store, where)
-    version = _version(found, name)
+    version = found.measured(_version(found, name))
     versions = found.versions(version.name)
     lineage, signature = read_lineage(found, version), read_signature(found, version)
     note = found.note(version, DECISION)
     champion = champion_of(found, version.name)
     if as_json:
-        known = (_version_json(found, version) if isinstance(found, StageModels) else
-                 _asset_json(store.assets.find(MODEL, version.name, version.version), store))
+        known = (_asset_json(store.assets.find(MODEL, version.name, version.version), store) if isinstance(found, RunModels)
+                 else _version_json(found, version))
         _print_json(known | {
             "versions": [other.version for other in versions], "tags": dict(version.tags),
             "champion": champion.version if champion else None, "lineage": lineage,
@@ -150,10 +171,10 @@ def show_model(context: click.Context, name: str, where: str, as_json: bool) -> 
         return
     origin = lineage.get("origin") or {}
     rows = [("name", version.name), ("version", version.version), ("type", version.type),
-            ("path", _short(found.path(version))), ("content", version.digest),
+            ("path", where if isinstance(where := found.path(version), str) else _short(where)), ("content", version.digest),
             ("made by", f"step {origin.get('step')} of run {origin.get('run')}"), ("commit", origin.get("git_commit") or "–"),
             ("versions", ", ".join(other.version for other in versions))]
-    if where != RUNS:
+    if not isinstance(found, RunModels):
         rows.append(("champion", champion.version if champion else "–"))
     if signature is not None:
         rows.append(("inputs", ", ".join(f"{port}: {type_}" for port, type_ in signature.inputs.items())))
@@ -173,10 +194,11 @@ def show_model(context: click.Context, name: str, where: str, as_json: bool) -> 
 @click.argument("names", nargs=-1, metavar="[STAGE/]NAME[:VERSION]...")
 @click.option("--evidence", metavar="DIR", type=click.Path(exists=True), help="An evaluation that is not of a run here.")
 @click.option("--html", metavar="FILE", type=click.Path(dir_okay=False), help="Write a page with plots as well.")
+@stage_options
 @json_option
 @click.pass_context
-def compare_models(context: click.Context, names: tuple[str, ...], evidence: str | None, html: str | None,
-                   as_json: bool) -> None:
+def compare_models(context: click.Context, names: tuple[str, ...], evidence: str | None, html: str | None, local: bool | None,
+                   outputs: tuple[str, ...], as_json: bool) -> None:
     """Models side by side, as measured on the same test data; without names, those of the latest evaluation.
 
     Of a stage, NAME alone is the champion: prod/flights.
@@ -185,7 +207,8 @@ def compare_models(context: click.Context, names: tuple[str, ...], evidence: str
 
     store = _store(context)
     known = _evaluations(store, evidence)
-    found = _compared(_project(context), store, known, names)
+    with _registries(_project(context), store, local, outputs) as registries:
+        found = _compared(registries, known, names)
     if html is not None:
         from ..stores.database import translated
 
@@ -206,7 +229,7 @@ def _evaluations(store: Store, evidence: str | None) -> Evaluations:
     return Evaluations([Evaluation.read(Path(evidence))]) if evidence is not None else Evaluations.of(store)
 
 
-def _compared(project: Project, store: Store, known: Evaluations, names: Sequence[str]) -> list[Evidence]:
+def _compared(registries: Registries, known: Evaluations, names: Sequence[str]) -> list[Evidence]:
     from ..stores.models import CHAMPION, RUNS
 
     if not names:
@@ -216,7 +239,8 @@ def _compared(project: Project, store: Store, known: Evaluations, names: Sequenc
     digests = {}
     for text in names:
         where, slash, rest = text.rpartition("/")
-        version = _version(_models(project, store, where or RUNS), rest, CHAMPION if slash else "latest")
+        models_ = registries.find(where or RUNS)
+        version = models_.measured(_version(models_, rest, CHAMPION if slash else "latest"))
         digests[f"{where}/{version}" if slash else str(version)] = version.digest
     found = known.together(digests)
     if found is None:
@@ -236,8 +260,10 @@ def _compared(project: Project, store: Store, known: Evaluations, names: Sequenc
 @click.argument("tags", nargs=-1, metavar="TAG=VALUE...")
 @click.option("--remove", multiple=True, metavar="TAG", help="Take a tag away.")
 @in_option
+@stage_options
 @click.pass_context
-def tag_model(context: click.Context, name: str, tags: tuple[str, ...], remove: tuple[str, ...], where: str) -> None:
+def tag_model(context: click.Context, name: str, tags: tuple[str, ...], remove: tuple[str, ...], where: str,
+              local: bool | None, outputs: tuple[str, ...]) -> None:
     """Give a version tags, which a gate may ask for, or take some away."""
     from ..stores.models import RESERVED
     from ..stores.store import Store
@@ -253,10 +279,11 @@ def tag_model(context: click.Context, name: str, tags: tuple[str, ...], remove: 
     project = _project(context)
     store = Store.open(project.root)
     try:
-        found = _models(project, store, where)
-        version = _version(found, name)
-        found.tag(version, wanted)
-        now = next(other for other in found.versions(version.name) if other.version == version.version)
+        with _registries(project, store, local, outputs) as registries:
+            found = registries.find(where)
+            version = _version(found, name)
+            found.tag(version, wanted)
+            now = next(other for other in found.versions(version.name) if other.version == version.version)
     finally:
         store.close()
     click.echo(f"{now}: " + (", ".join(f"{tag}={value}" for tag, value in now.tags.items()) or "no tags"))
@@ -270,37 +297,35 @@ def tag_model(context: click.Context, name: str, tags: tuple[str, ...], remove: 
               help="The gate, when the settings name none for the stage.")
 @click.option("--approved-by", metavar="WHO", help="Who has approved it.")
 @click.option("--evidence", metavar="DIR", type=click.Path(exists=True), help="An evaluation that is not of a run here.")
+@stage_options
 @json_option
 @click.pass_context
 def promote_model(context: click.Context, name: str, source: str, target: str, gate_file: str | None, approved_by: str | None,
-                  evidence: str | None, as_json: bool) -> None:
+                  evidence: str | None, local: bool | None, outputs: tuple[str, ...], as_json: bool) -> None:
     """Make a version the champion of a stage, if it passes the stage's gate.
 
     Every check is told with its numbers. A refusal exits with 3, and changes nothing.
     """
     from ..promotions import Request, promote
-    from ..stores.models import CHAMPION, RUNS
 
     project, store = _project(context), _store(context)
-    if source == target:
-        raise InputError(f"the version is in {target} already", fix=f"name another stage, or {RUNS}, with --from")
-    to = _stage(project, store, target)
-    gate, shown, content = project.gate(target, gate_file)
-    models_ = _models(project, store, source)
-    version = _version(models_, name, "latest" if source == RUNS else CHAMPION)
-    known = _evaluations(store, evidence)
-    losses = [gate.confidence.loss] if gate.confidence is not None else []
-    rule = project.settings.stages.get(target)
-    request = Request(gate=gate, gate_file=shown, gate_text=content, actor=_actor(), approved_by=approved_by,
-                      approval=rule.approval if rule else "none", at=_now())
+    with _registries(project, store, local, outputs) as registries:
+        to = registries.stage(target)
+        gate, shown, content = project.gate(target, gate_file)
+        models_, version = _candidate(registries, source, target, name)
+        known = _evaluations(store, evidence)
+        losses = [gate.confidence.loss] if gate.confidence is not None else []
+        rule = project.settings.stages.get(target)
+        request = Request(gate=gate, gate_file=shown, gate_text=content, actor=_actor(), approved_by=approved_by,
+                          approval=rule.approval if rule else "none", at=_now())
 
-    def evidences(candidate: ModelVersion, champion: ModelVersion | None) -> tuple[Evidence, Evidence | None]:
-        return known.judged(candidate.digest, str(candidate), champion.digest if champion else None, str(champion),
-                            losses=losses, stage=target)
+        def evidences(candidate: ModelVersion, champion: ModelVersion | None) -> tuple[Evidence, Evidence | None]:
+            return known.judged(candidate.digest, str(candidate), champion.digest if champion else None, str(champion),
+                                losses=losses, stage=target)
 
-    decision, stored = promote(models_, version, to, request, evidences)
+        decision, stored = promote(models_, version, to, request, evidences)
     if as_json:
-        _print_json({"promoted": stored is not None, "model": str(version), "from": source, "to": target,
+        _print_json({"promoted": stored is not None, "model": str(version), "from": source, "to": target, "where": to.where,
                      "champion": stored.version if stored else None, "replaced": decision.champion,
                      "decision": decision.to_dict()})
     else:
@@ -313,6 +338,23 @@ def promote_model(context: click.Context, name: str, source: str, target: str, g
          + (f"; before: {decision.champion}" if decision.champion else ""))
 
 
+def _candidate(registries: Registries, source: str, target: str, name: str) -> tuple[RunModels | Shelf, ModelVersion]:
+    """The version that is to be promoted, and where it is.
+
+    In a workspace runs and champions are versions of one model: there a version may become the champion of its own stage.
+    """
+    from ..stores.models import CHAMPION, RUNS
+
+    models_, to = registries.find(source), registries.stage(target)
+    if source == target and registries.is_local(target):
+        raise InputError(f"the version is in {target} already", fix=f"name another stage, or {RUNS}, with --from")
+    if source != RUNS and registries.is_local(source) != registries.is_local(target):
+        raise InputError(f"{source} is {models_.where}, and {target} {to.where}",
+                         why="a model that was tried on one side has not been on the other",
+                         fix="name the outputs of both: --outputs FILE --outputs FILE; or --local for both on this machine")
+    return models_, _version(models_, name, "latest" if source in (RUNS, target) else CHAMPION)
+
+
 def _show_decision(decision: Decision) -> None:
     for check in decision.checks:
         word, colour = ("passed ", "green") if check.passed else ("refused", "red")
@@ -322,16 +364,19 @@ def _show_decision(decision: Decision) -> None:
 @models.command("rollback")
 @click.argument("name", shell_complete=_complete_model)
 @click.option("--in", "where", required=True, metavar="STAGE", help="The stage.")
+@stage_options
 @json_option
 @click.pass_context
-def rollback_model(context: click.Context, name: str, where: str, as_json: bool) -> None:
+def rollback_model(context: click.Context, name: str, where: str, local: bool | None, outputs: tuple[str, ...],
+                   as_json: bool) -> None:
     """Make the version that the champion of a stage has replaced the champion again."""
     from ..promotions import rollback
 
-    stage = _stage(_project(context), _store(context), where)
-    now, before = rollback(stage, name, actor=_actor(), at=_now())
+    with _registries(_project(context), _store(context), local, outputs) as registries:
+        stage = registries.stage(where)
+        now, before = rollback(stage, name, actor=_actor(), at=_now())
     if as_json:
-        _print_json({"model": name, "in": where, "champion": now.version, "before": before.version})
+        _print_json({"model": name, "in": where, "where": stage.where, "champion": now.version, "before": before.version})
     else:
         click.echo(f"{now} is the champion of {where} again; before: {before}")
 

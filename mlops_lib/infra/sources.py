@@ -52,11 +52,31 @@ def find(name: str, root: Path, *, outputs: str | None = None, published: str | 
     if published is not None:
         return Source(published, partial(_file, root / published))
     if folder.is_dir():
-        told = f"terraform output in {os.path.relpath(folder)}"
+        told = _asked(folder)
         return Source(told, partial(_terraform, folder, told))
     raise StageError(f"nothing says what stage {name!r} has",
                      why=f"neither --outputs, {variable}, the settings nor terraform/stages/{name}",
                      fix=f"terraform output -json aml > {name}.json, then --outputs {name}.json")
+
+
+def meant(name: str, root: Path, *, outputs: str | None = None, published: str | None = None,
+          environ: Mapping[str, str] | None = None) -> Source | None:
+    """As :func:`find`; None when nothing says where the stage is, and what stands for it on this machine is meant.
+
+    A Terraform root that was never initialised from here says nothing: every checkout has it.
+    """
+    try:
+        source = find(name, root, outputs=outputs, published=published, environ=environ)
+    except StageError:
+        return None
+    folder = root / "terraform" / "stages" / name
+    asked = source.told == _asked(folder)
+    return None if asked and not any((folder / mark).exists() for mark in (".terraform", "terraform.tfstate")) else source
+
+
+def _asked(folder: Path) -> str:
+    """How messages name a Terraform root that is asked."""
+    return f"terraform output in {os.path.relpath(folder)}"
 
 
 def load(name: str, root: Path, *, outputs: str | None = None, published: str | None = None,
@@ -78,6 +98,15 @@ def load(name: str, root: Path, *, outputs: str | None = None, published: str | 
     if stage.name != name:
         raise StageError(f"{source.told} has the outputs of stage {stage.name!r}, not {name!r}", fix="name the other file")
     return stage
+
+
+def read_file(path: Path) -> Stage:
+    """The stage whose outputs a file has, whichever it is.
+
+    Raises:
+        StageError: the file has none.
+    """
+    return read(_file(path), str(path))
 
 
 def _file(path: Path) -> Any:

@@ -19,6 +19,7 @@ LINEAGE, DECISION, EVIDENCE, GATE = "lineage.json", "decision.json", "evidence.j
 # What promotion and rollback say with tags; nobody else writes these.
 RESERVED = (DEPLOYMENT, PROMOTION, REPLACES, "promoted_by", "promoted_at", "approved_by", "rollback_of")
 RUNS = "runs"
+HERE = "on this machine"
 MODEL = "model"  # the kind of asset
 
 
@@ -27,7 +28,8 @@ class ModelVersion:
     """A version of a model in a registry. Only its tags ever change.
 
     Attributes:
-        digest: Of its bytes, as :class:`~mlops_lib.stores.digests.Whole` makes it.
+        digest: Of its bytes, as :class:`~mlops_lib.stores.digests.Whole` makes it; empty when nobody has written it down, and
+            :meth:`Models.measured` reads the bytes for it.
     """
 
     name: str
@@ -60,15 +62,20 @@ class Models(Protocol):
 
     Attributes:
         name: How messages and records call it: ``runs``, or a stage's name.
+        where: Where that is, for people: ``on this machine``, or a workspace.
     """
 
     name: str
+    where: str
 
     def names(self) -> Sequence[str]:
         """The names of the models, sorted."""
 
     def versions(self, name: str) -> Sequence[ModelVersion]:
         """The versions of a model, newest first; empty when there is none."""
+
+    def measured(self, version: ModelVersion) -> ModelVersion:
+        """The version with its digest."""
 
     def files(self, version: ModelVersion) -> Sequence[ModelFile]:
         """The files of a version, sorted by name."""
@@ -112,8 +119,12 @@ def champion_of(models: Models, name: str) -> ModelVersion | None:
 
     A new champion is written before the tag of the old one is taken away, so that there is one at every moment.
     """
-    tagged = [version for version in models.versions(name) if version.tags.get(DEPLOYMENT) == CHAMPION]
-    return max(tagged, key=promotion_of, default=None)
+    return champion_among(models.versions(name))
+
+
+def champion_among(versions: Iterable[ModelVersion]) -> ModelVersion | None:
+    """As :func:`champion_of`, of the versions of one model."""
+    return max((version for version in versions if version.tags.get(DEPLOYMENT) == CHAMPION), key=promotion_of, default=None)
 
 
 def promotion_of(version: ModelVersion) -> int:
@@ -152,6 +163,7 @@ class RunModels:
     """The models that runs on this machine have registered, as :class:`Models`."""
 
     name = RUNS
+    where = HERE
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -164,6 +176,9 @@ class RunModels:
         return [ModelVersion(name=name, version=record.version, type=record.type, digest=record.digest,
                              created=record.created, tags=assets.tags(MODEL, name, record.version))
                 for record in assets.versions(MODEL, name)]
+
+    def measured(self, version: ModelVersion) -> ModelVersion:
+        return version
 
     def path(self, version: ModelVersion) -> Path:
         """The folder of a version."""

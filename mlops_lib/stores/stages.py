@@ -21,7 +21,7 @@ from .database import translated
 from .digests import Whole
 from .files import files_of
 from .locks import exclusive
-from .models import ModelFile, ModelVersion, Stream
+from .models import HERE, ModelFile, ModelVersion, Stream
 
 FOLDER = "stages"
 KNOWN = ("dev", "qa", "prod")
@@ -47,6 +47,8 @@ class StageModels:
         stage: Its name.
     """
 
+    where = HERE
+
     def __init__(self, folder: Path, stage: str) -> None:
         self.name = stage
         self._home = folder / FOLDER / stage / "models"
@@ -62,6 +64,9 @@ class StageModels:
             return []
         found = [self._read(entry) for entry in home.iterdir() if entry.name.isdecimal()]
         return sorted(found, key=lambda version: -int(version.version))
+
+    def measured(self, version: ModelVersion) -> ModelVersion:
+        return version
 
     def path(self, version: ModelVersion) -> Path:
         """The folder of a version's bytes."""

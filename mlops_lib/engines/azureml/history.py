@@ -126,7 +126,7 @@ def _state(run: Mapping[str, Any]) -> State:
     if status is Status.COMPLETED and str(properties.get("azureml.isreused", "")).lower() == "true":
         status = Status.REUSED
     return State(id=str(run.get("runId") or ""), name=str(run.get("displayName") or run.get("name") or run.get("runId") or ""),
-                 status=status, said=said, started=_moment(run.get("startTimeUtc")), ended=_moment(run.get("endTimeUtc")),
+                 status=status, said=said, started=moment(run.get("startTimeUtc")), ended=moment(run.get("endTimeUtc")),
                  error="\n".join(_errors(run.get("error"))), logs=run.get("logFiles") or {})
 
 
@@ -140,13 +140,14 @@ def _errors(error: Any) -> Iterator[str]:
         error = inner.get("innerError") if isinstance(inner, Mapping) else None
 
 
-def _moment(text: Any) -> float | None:
+def moment(text: Any) -> float | None:
+    """A time as Azure writes it, in seconds since 1970; None of anything else."""
     if not isinstance(text, str):
         return None
     # Azure writes seconds with seven digits, or fewer; Python 3.10 reads six.
     text = re.sub(r"\.(\d+)", lambda match: f".{match[1][:6]:0<6}", text.replace("Z", "+00:00"))
     try:
-        moment = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment.timestamp() if moment.tzinfo else datetime.fromisoformat(f"{text}+00:00").timestamp()
+    return found.timestamp() if found.tzinfo else datetime.fromisoformat(f"{text}+00:00").timestamp()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any, Final, NamedTuple, TypeVar
@@ -110,11 +111,14 @@ class Workspace:
 
     def find(self, path: str, *, doing: str) -> Any:
         """As :meth:`get`, of something in the workspace; None when there is no such thing."""
+        return self._maybe(f"{self.path}/{path}", doing=doing)
+
+    def _maybe(self, path: str, *, doing: str, host: str = MANAGEMENT, version: str | None = _VERSION, **query: str) -> Any:
         missing = sdk.module("azure.core.exceptions").ResourceNotFoundError
 
         def attempt() -> Any:
             try:
-                return self._json("GET", MANAGEMENT, f"{self.path}/{path}", _VERSION, {})
+                return self._json("GET", host, path, version, query)
             except missing:
                 return None
 
@@ -201,12 +205,51 @@ class Workspace:
         """As :meth:`get`, for what changes something."""
         return self.call(doing, lambda: self._json("PATCH", MANAGEMENT, path, version, {}, body))
 
-    def pages(self, path: str, *, doing: str, host: str = MANAGEMENT,
-              version: str | None = _VERSION) -> Iterator[Mapping[str, Any]]:
-        """The items of a list, page after page."""
-        query: dict[str, str] = {}
+    def put(self, path: str, body: Any, *, doing: str, only_new: bool = False, seconds: float = _SECONDS) -> Any:
+        """Create or replace something in the workspace, and wait until Azure is done with it.
+
+        Args:
+            path: Below the workspace.
+            body: What it is to be.
+            doing: As for :meth:`call`.
+            only_new: Nothing that is there already may be replaced.
+            seconds: It ends within these.
+
+        Raises:
+            MlopsError: Azure refused it, at once or in the end.
+        """
+        headers = {"If-None-Match": "*"} if only_new else {}
+
+        def attempt() -> Any:
+            response = self._sent("PUT", MANAGEMENT, f"{self.path}/{path}", _VERSION, {}, body, headers)
+            operation = response.headers.get("Azure-AsyncOperation")
+            if operation:
+                self._awaited(operation)
+            return response.json() if response.content else None
+
+        return self.call(doing, attempt, seconds=seconds)
+
+    def _awaited(self, operation: str) -> None:
+        """The end of a long operation."""
+        exceptions = sdk.module("azure.core.exceptions")
+        host, path = _split(operation)
         while True:
-            page = self.get(path, doing=doing, host=host, version=version, **query)
+            response = self._sent("GET", host, path, None, {})
+            status = str(response.json().get("status", "Succeeded"))
+            if status == "Succeeded":
+                return
+            if status in ("Failed", "Canceled"):
+                raise exceptions.HttpResponseError(response=response)
+            asked = response.headers.get("retry-after-ms")
+            time.sleep(float(asked) / 1000 if asked else min(float(response.headers.get("Retry-After") or 2.0), 10.0))
+
+    def pages(self, path: str, *, doing: str, host: str = MANAGEMENT, version: str | None = _VERSION,
+              may_lack: bool = False) -> Iterator[Mapping[str, Any]]:
+        """The items of a list, page after page; none of a list that is not there, when it *may_lack*."""
+        query: dict[str, str] = {}
+        get = self._maybe if may_lack else self.get
+        while True:
+            page = get(path, doing=doing, host=host, version=version, **query) or {}
             yield from page.get("value") or ()
             link, token = page.get("nextLink"), page.get("continuationToken")
             if link:
@@ -218,17 +261,37 @@ class Workspace:
                 return
 
     def _json(self, method: str, host: str, path: str, version: str | None, query: Mapping[str, str], body: Any = None) -> Any:
+        response = self._sent(method, host, path, version, query, body)
+        return response.json() if response.content else None
+
+    def _sent(self, method: str, host: str, path: str, version: str | None, query: Mapping[str, str], body: Any = None,
+              more: Mapping[str, str] | None = None) -> Any:
+        """An answer that is no refusal, read."""
         rest, exceptions = sdk.module("azure.core.rest"), sdk.module("azure.core.exceptions")
         asked = {**({"api-version": version} if version else {}), **query}
         url = f"{host}{path}" + (("&" if "?" in path else "?") + urlencode(asked) if asked else "")
-        headers = {"Authorization": f"Bearer {self._credential.get_token(_SCOPE).token}", "Accept": "application/json"}
+        headers = {"Authorization": f"Bearer {self._credential.get_token(_SCOPE).token}", "Accept": "application/json",
+                   **(more or {})}
         request = rest.HttpRequest(method, url, headers=headers, **({"json": body} if body is not None else {}))
         response = self._transport.send(request)
         response.read()
         if response.status_code >= 400:
             kind = exceptions.ResourceNotFoundError if response.status_code == 404 else exceptions.HttpResponseError
             raise kind(response=response)
-        return response.json() if response.content else None
+        return response
+
+    def container(self, account: str, name: str, *, suffix: str, block: int) -> Any:
+        """A client for a container of a storage account, which signs in as everything here does.
+
+        Args:
+            account: The account's name.
+            name: The container's.
+            suffix: Where the cloud has its storage: ``core.windows.net``.
+            block: How many bytes are read or written at once.
+        """
+        return sdk.module("azure.storage.blob").ContainerClient(
+            f"https://{account}.blob.{suffix}", name, credential=self._credential, transport=self._transport, retry_total=0,
+            max_single_put_size=block, max_block_size=block, max_single_get_size=block, max_chunk_get_size=block)
 
     def raw(self, url: str, *, start: int = 0, token_for: str = "") -> tuple[int, bytes]:
         """The status and the bytes from *start* on of a file that a signed URL names.

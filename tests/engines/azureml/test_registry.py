@@ -1,0 +1,421 @@
+"""Models of workspaces, over HTTPS and in real blob storage; every crash is a real one."""
+
+import contextlib
+import dataclasses
+import fnmatch
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from mlops_lib.emulator import Fault
+from mlops_lib.emulator.setup import container
+from mlops_lib.engines.azureml.registry import WorkspaceModels
+from mlops_lib.engines.azureml.workspace import Workspace
+from mlops_lib.errors import InputError, Refused, StageError
+from mlops_lib.infra import Stage, read
+from mlops_lib.promote import DataFacts, Decision, Evidence, Gate
+from mlops_lib.promotions import Request, promote, read_lineage, read_signature, rollback
+from mlops_lib.stores.models import Models, ModelVersion, champion_of, find_version
+from mlops_lib.stores.stages import StageModels, digest_of
+from mlops_lib.sweep import Goal
+
+from .stage import ScriptedAzure
+
+DATA = DataFacts(digest="sha256:1", rows=10)
+REQUEST = Request(
+    gate=Gate(metric="loss", goal=Goal.MINIMIZE), gate_file="gates/g.yml", gate_text=b"objective: x\n", actor="ann",
+    approved_by=None, approval="none", at="2026-11-26T10:00:00+00:00")
+SIGNATURE = """signature: {inputs: '[{"type": "long", "name": "a"}]', outputs: '[{"type": "double"}]'}\n"""
+
+
+class Place:
+    """Models on this machine, which a test makes, and the workspace of a stage; a model's file has its loss."""
+
+    def __init__(self, folder: Path, open_: Callable[[str], WorkspaceModels]) -> None:
+        self.folder, self._open = folder, open_
+        self.here = StageModels(folder / ".mlops", "here")
+        self.target = open_("dev")
+        self.losses: dict[str, float] = {}
+
+    def open(self, stage: str) -> WorkspaceModels:
+        return self._open(stage)
+
+    def make(self, loss: float, *, size: int = 0, **tags: str) -> ModelVersion:
+        made = self.folder / "made"
+        (made / "data").mkdir(parents=True, exist_ok=True)
+        (made / "MLmodel").write_text(SIGNATURE)
+        (made / "data/loss").write_text(str(loss))
+        names = ["MLmodel", "data/loss"]
+        if size:
+            (made / "large").write_bytes(bytes(range(256)) * (size // 256) + b"x" * (size % 256))
+            names.append("large")
+        version = ModelVersion(name="shop", version="", type="mlflow_model", digest=digest_of(made), created=0, tags=tags)
+        self.losses[version.digest] = loss
+        return self.here.write(version, ((name, io.BytesIO((made / name).read_bytes())) for name in names), {})
+
+    def known(self, version: ModelVersion, champion: ModelVersion | None) -> tuple[Evidence, Evidence | None]:
+        def told(found: ModelVersion) -> Evidence:
+            return Evidence(model=str(found), digest=found.digest, data=DATA, metrics={"loss": self.losses[found.digest]})
+
+        return told(version), told(champion) if champion else None
+
+    def promote(self, version: ModelVersion, source: Models | None = None, target: WorkspaceModels | None = None,
+                request: Request = REQUEST) -> tuple[Decision, ModelVersion | None]:
+        return promote(source or self.here, version, target or self.target, request, self.known)
+
+    def champions(self, target: WorkspaceModels | None = None) -> list[str]:
+        """The versions with the champion's tag, the champion first."""
+        found = [version for version in (target or self.target).versions("shop") if version.tags.get("deployment") == "champion"]
+        return [version.version for version in sorted(found, key=lambda version: -int(version.tags["promotion"]))]
+
+
+@pytest.fixture
+def open_stage(azure: ScriptedAzure) -> Iterator[Callable[[str], WorkspaceModels]]:
+    """Opens the registry of a stage, each in a workspace of its own."""
+    workspaces: list[Workspace] = []
+    stages: dict[str, Stage] = {}
+
+    def open_(name: str) -> WorkspaceModels:
+        if name not in stages:
+            stages[name] = read({**azure.own_workspace(), "stage": name}, "the test")
+        workspaces.append(Workspace(stages[name]))
+        return WorkspaceModels(workspaces[-1])
+
+    yield open_
+    for workspace in workspaces:
+        workspace.__exit__()
+
+
+@pytest.fixture
+def place(tmp_path: Path, open_stage: Callable[[str], WorkspaceModels]) -> Iterator[Place]:
+    yield Place(tmp_path, open_stage)
+    for parent, _, _ in os.walk(tmp_path):  # what is promoted is read-only
+        os.chmod(parent, 0o755)
+
+
+def test_a_promotion_from_this_machine_and_on_to_the_next_workspace_brings_all_along(place: Place) -> None:
+    version = place.make(0.5, size=(4 << 20) + 1, owner="me")
+    decision, stored = place.promote(version, request=dataclasses.replace(REQUEST, approved_by="bob", approval="other"))
+    assert decision.passed
+    assert stored is not None
+    dev, qa = place.open("dev"), place.open("qa")
+    assert champion_of(dev, "shop") == stored
+    assert (stored.version, stored.digest, stored.type) == ("1", version.digest, "mlflow_model")
+    assert stored.tags == {"owner": "me", "deployment": "champion", "promotion": "1", "promoted_by": "ann",
+                           "promoted_at": REQUEST.at, "approved_by": "bob"}
+    assert [(file.name, file.size) for file in dev.files(stored)] == [("MLmodel", len(SIGNATURE)), ("data/loss", 3), ("large", (4 << 20) + 1)]
+    assert json.loads(dev.note(stored, "decision.json") or b"")["passed"] is True
+    assert dev.note(stored, "gate.yml") == REQUEST.gate_text
+    assert dev.names() == ["shop"]
+    _, last = place.promote(stored, source=dev, target=qa)
+    assert last is not None
+    assert qa.measured(dataclasses.replace(last, digest="")).digest == version.digest
+    assert [(step["from"], step["to"]) for step in read_lineage(qa, last)["promotions"]] == [("here/shop:1", "dev"), ("dev/shop:1", "qa")]
+    signature = read_signature(qa, last)
+    assert signature is not None
+    assert (signature.inputs, signature.outputs) == ({"a": "long"}, {"0": "double"})
+
+
+def state(azure: ScriptedAzure, models: WorkspaceModels) -> Any:
+    """All that a stage has: its models, and their files with what changes when they do."""
+    workspace = models._workspace
+    rows = [(row.id, row.etag) for row in azure.world.resources.below(f"{workspace.path}/models")]
+    blobs = azure.world.account.list(container(workspace.name, "workspaceblobstore"))
+    return rows, [blob for blob in blobs if not blob.path.startswith("mlops/claims/")]
+
+
+def test_what_must_not_pass_is_refused_and_changes_nothing(place: Place, azure: ScriptedAzure) -> None:
+    _, good = place.promote(place.make(0.5))
+    assert good is not None
+    qa = place.open("qa")
+    place.promote(good, source=place.target, target=qa)
+    before = state(azure, qa)
+
+    def refusal(loss: float, of: Callable[[Evidence], Evidence] = lambda evidence: evidence) -> list[str]:
+        def known(version: ModelVersion, champion: ModelVersion | None) -> tuple[Evidence, Evidence | None]:
+            ours, theirs = place.known(version, champion)
+            return of(ours), theirs
+
+        decision, stored = promote(place.here, place.make(loss), qa, REQUEST, known)
+        assert stored is None
+        assert state(azure, qa) == before
+        return [check.name for check in decision.checks if not check.passed]
+
+    assert refusal(0.6) == ["improvement"], "worse"
+    assert refusal(0.5) == ["improvement"], "equal"
+    assert refusal(math.nan) == ["metrics", "improvement"]
+    assert refusal(0.1, lambda evidence: dataclasses.replace(evidence, metrics={})) == ["metrics", "improvement"]
+    other = dataclasses.replace(DATA, digest="sha256:2")
+    assert refusal(0.2, lambda evidence: dataclasses.replace(evidence, data=other)) == ["same data"]
+
+    better = place.make(0.3)
+    _, stored = place.promote(better)
+    assert stored is not None
+    place.target._blobs().write(place.target._place(stored)[1] + "/data/loss", b"0.1")
+    with pytest.raises(Refused, match="the bytes of shop:2 in dev are not what they were when it was made"):
+        place.promote(stored, source=place.target, target=qa)
+    assert [row for row, _ in state(azure, qa)[0]] == [row for row, _ in before[0]]
+    with pytest.raises(Refused, match="that arrived in qa are not those that were sent"):
+        qa.write(better, [("MLmodel", io.BytesIO(b"other"))], {})
+    assert [row for row, _ in state(azure, qa)[0]] == [row for row, _ in before[0]]
+    assert place.champions(qa) == ["1"]
+
+
+def test_champions_follow_each_other_and_a_rollback_goes_back(place: Place) -> None:
+    for loss in (0.5, 0.4, 0.3):
+        assert place.promote(place.make(loss))[1] is not None
+    tags = [version.tags for version in place.target.versions("shop")]
+    assert [(tag.get("promotion"), tag.get("replaces"), tag.get("deployment")) for tag in tags] == [
+        ("3", "2", "champion"), ("2", "1", None), ("1", None, None)]
+    now, before = rollback(place.target, "shop", actor="eve", at="later")
+    assert (now.version, before.version, place.champions()) == ("2", "3", ["2"])
+    assert {tag: now.tags[tag] for tag in ("promotion", "promoted_by", "rollback_of", "replaces")} == {
+        "promotion": "4", "promoted_by": "eve", "rollback_of": "3", "replaces": "1"}
+
+
+def test_what_jobs_have_registered_is_measured_by_its_bytes_and_promoted(place: Place, azure: ScriptedAzure) -> None:
+    dev = place.target
+    version = place.make(0.5)
+    path = f"{dev._workspace.path}/models/shop"
+    blobs = dev._blobs()
+    for file in place.here.files(version):
+        with place.here.open(version, file.name) as stream:
+            blobs.upload(f"azureml/job-7/best/{file.name}", stream)
+    azure.world.resources.put(path, {"properties": {}})
+    common = {"tags": {"team": "a"}, "properties": {}, "isArchived": False, "jobName": "job-7"}
+    azure.world.resources.put(f"{path}/versions/1", {"properties": {
+        **common, "modelUri": f"{blobs.uri}azureml/job-7/best/", "modelType": "MLFlowModel"}})
+    azure.world.resources.put(f"{path}/versions/2", {"properties": {
+        **common, "modelUri": f"{blobs.uri}azureml/job-7/best/MLmodel", "modelType": "CustomModel", "isArchived": True}})
+    [found] = dev.versions("shop")
+    assert (found.digest, found.type, dev.measured(found).digest) == ("", "mlflow_model", version.digest)
+    _, stored = place.promote(found, source=dev)
+    assert stored is not None
+    assert (stored.version, stored.digest, stored.tags["team"]) == ("3", version.digest, "a"), "the number of an archived one is taken"
+    lineage = read_lineage(dev, stored)
+    assert (lineage["origin"]["run"], lineage["promotions"][0]["from"]) == ("job-7", "dev/shop:1")
+    assert [file.name for file in dev.files(dataclasses.replace(found, version="2"))] == ["MLmodel"]
+    azure.world.resources.put(f"{path}/versions/9", {"properties": {**common, "modelUri": "azureml://jobs/x/outputs/y", "modelType": "z"}})
+    with pytest.raises(InputError, match="the bytes of shop:9 in dev cannot be found"):
+        dev.measured(find_version(dev, "shop", "9"))
+    azure.world.resources.put(f"{path}/versions/9", {"properties": {**common, "modelUri": f"{blobs.uri}gone", "modelType": "z"}})
+    with pytest.raises(InputError, match="the files of shop:9 in dev are gone"):
+        place.open("dev").files(dataclasses.replace(found, version="9"))
+
+
+def test_tags_are_given_by_hand(place: Place) -> None:
+    _, stored = place.promote(place.make(0.5, owner="ann"))
+    assert stored is not None
+    place.target.tag(stored, {"owner": None, "reviewed": "yes"})
+    assert {"reviewed": "yes", "deployment": "champion"}.items() <= find_version(place.target, "shop").tags.items()
+    assert "owner" not in find_version(place.target, "shop").tags
+
+
+# --- at once ---------------------------------------------------------------------------------------------------------
+
+
+def expire(models: WorkspaceModels) -> None:
+    """A minute goes by in which nobody renews the lease."""
+    from azure.core.exceptions import ResourceExistsError
+    from azure.storage.blob import BlobLeaseClient
+
+    with contextlib.suppress(ResourceExistsError):  # nobody has it
+        BlobLeaseClient(models._blobs()._client.get_blob_client("mlops/claims/shop")).break_lease(lease_break_period=0)
+
+
+def test_of_two_promotions_at_once_one_wins_and_one_is_told(place: Place) -> None:
+    ready, results = threading.Barrier(2), []
+    versions = [place.make(0.4), place.make(0.3)]
+    registries = [place.open("dev"), place.open("dev")]
+
+    def work(number: int) -> None:
+        ready.wait()
+        try:
+            results.append(place.promote(versions[number], target=registries[number])[1])
+        except Refused as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    [told] = [result for result in results if isinstance(result, Refused)]
+    assert "another promotion of 'shop' to dev is at work" in told.what
+    [stored] = [result for result in results if isinstance(result, ModelVersion)]
+    assert place.champions() == [stored.version]
+
+
+def test_one_that_slept_too_long_is_stopped(place: Place) -> None:
+    place.promote(place.make(0.5))
+    sleeper, other = place.target, place.open("dev")
+    version, better = place.make(0.4), place.make(0.3)
+
+    class Sleeping(StageModels):
+        def open(self, version: ModelVersion, file: str) -> BinaryIO:
+            if file == "data/loss":
+                expire(sleeper)
+                assert place.promote(better, target=other)[1] is not None
+            return super().open(version, file)
+
+    with pytest.raises(Refused, match="another promotion of 'shop' to dev is at work"):
+        place.promote(version, source=Sleeping(place.folder / ".mlops", "here"))
+    assert place.champions() == ["2"]
+    assert place.losses[find_version(place.target, "shop", "champion").digest] == 0.3
+
+
+def test_a_number_that_a_job_has_taken_meanwhile_is_left_to_it(place: Place, azure: ScriptedAzure) -> None:
+    dev = place.target
+    place.promote(place.make(0.5))
+    version = place.make(0.4)
+
+    def contents() -> Iterator[tuple[str, BinaryIO]]:
+        for file in place.here.files(version):
+            with place.here.open(version, file.name) as stream:
+                yield file.name, stream
+        azure.world.resources.put(f"{dev._workspace.path}/models/shop/versions/2", {"properties": {
+            "tags": {}, "properties": {}, "modelUri": f"{dev._blobs().uri}x", "modelType": "custom_model"}})
+
+    with dev.claim("shop"):
+        stored = dev.write(version, contents(), {})
+    assert stored.version == "3"
+    assert [found.version for found in dev.versions("shop")] == ["3", "2", "1"]
+    with dev.claim("shop"), pytest.raises(Refused, match="has come to dev first"):
+        dev._add(version, {"modelUri": "x"}, [])  # known when there was nothing, and since then there were promotions
+
+
+# --- what Azure refuses ----------------------------------------------------------------------------------------------
+
+
+def test_a_lost_answer_makes_one_version(place: Place, azure: ScriptedAzure) -> None:
+    azure.faults.add(Fault(method="PUT", pattern="*/models/shop/versions/1", lost=True, times=1))
+    try:
+        _, stored = place.promote(place.make(0.5))
+    finally:
+        azure.faults.clear()
+    assert stored is not None
+    assert [version.version for version in place.target.versions("shop")] == ["1"]
+
+
+def test_who_may_not_write_blobs_is_told_the_role(place: Place, azure: ScriptedAzure) -> None:
+    azure.faults.add(Fault(method="PUT", pattern="*/mlops/claims/*", status=403, code="AuthorizationPermissionMismatch"))
+    try:
+        with pytest.raises(StageError) as caught:
+            place.promote(place.make(0.5))
+    finally:
+        azure.faults.clear()
+    assert "'Storage Blob Data Contributor'" in caught.value.fix
+    assert place.target.versions("shop") == []
+
+
+# --- crashes ---------------------------------------------------------------------------------------------------------
+
+# Kills itself when it is about to send the n-th request that makes or changes something: every step that there is, in its order.
+CHILD = """
+import json, os, signal, sys
+from pathlib import Path
+
+from mlops_lib.engines.azureml import sdk
+from mlops_lib.engines.azureml.registry import WorkspaceModels
+from mlops_lib.engines.azureml.workspace import Workspace
+from mlops_lib.infra import read
+from mlops_lib.promote import DataFacts, Evidence, Gate
+from mlops_lib.promotions import Request, promote
+from mlops_lib.stores.models import find_version
+from mlops_lib.stores.stages import StageModels
+from mlops_lib.sweep import Goal
+
+for name in ("azure.storage.blob", "azure.identity", "requests", "azure.core.pipeline.transport"):
+    sdk.module(name)  # once for all
+folder, stage = Path(sys.argv[1]), read(json.loads(sys.argv[2]), "the test")
+
+def attempt(n, candidate):
+    here, dev = StageModels(folder, "here"), WorkspaceModels(Workspace(stage))
+    def evidence(models, version):
+        with models.open(version, "data/loss") as stream:
+            return Evidence(model=str(version), digest=version.digest, metrics={"loss": float(stream.read())},
+                            data=DataFacts(digest="sha256:1", rows=10))
+    left = n
+    def look(event, arguments):
+        nonlocal left
+        if event != "http.client.send" or not bytes(arguments[1][:7]).startswith(b"PUT "):
+            return
+        left -= 1
+        if left == 0:
+            method, path, _ = bytes(arguments[1]).decode("latin-1").split(" ", 2)
+            print(method, path.split("?")[0], flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(look)
+    request = Request(gate=Gate(metric="loss", goal=Goal.MINIMIZE), gate_file="g.yml", gate_text=b"g", actor="ann",
+                      approved_by=None, approval="none", at="now")
+    promote(here, find_version(here, "shop", candidate), dev, request, lambda new, old: (
+        evidence(here, new), evidence(dev, old) if old else None))
+
+for n, line in enumerate(sys.stdin, start=1):
+    child = os.fork()
+    if child == 0:
+        try:
+            attempt(n, line.strip())
+            os.write(1, b"end\\n")
+        except BaseException as error:
+            os.write(1, repr(error).encode() + b"\\n")
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+# What is about to be sent when the process dies, and whether the new version is the champion already.
+PROMOTION = (
+    ("the claim is made", "*/mlops/claims/shop", False),
+    ("bytes are written", "*/model/MLmodel", False),
+    ("the last bytes are written", "*/model/data/loss", False),
+    ("the decision is written", "*/decision.json", False),
+    ("the lineage is written", "*/lineage.json", False),
+    ("the version is made", "*/models/shop/versions/NEW", False),
+    ("the old champion's tag is taken", "*/models/shop/versions/OLD", True),
+)
+
+
+def test_wherever_a_promotion_is_killed_there_is_one_champion_and_the_next_one_succeeds(place: Place, azure: ScriptedAzure) -> None:
+    first = place.promote(place.make(100.0))[1]
+    assert first is not None
+    told = {**azure.setup.outputs(place.target._workspace.name), "stage": "dev"}
+    child = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", CHILD, str(place.folder / ".mlops"), json.dumps(told)], text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    champion, points = first, []
+    with child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        while True:
+            candidate = place.make(99.0 - len(points))
+            child.stdin.write(f"{candidate.version}\n")
+            child.stdin.flush()
+            point = child.stdout.readline().strip()
+            now = champion_of(place.target, "shop")
+            assert now is not None
+            assert now.digest in (candidate.digest, champion.digest), point
+            if now.digest == candidate.digest:
+                assert place.target.measured(dataclasses.replace(now, digest="")).digest == now.digest, "its bytes are whole"
+            if point == "end":
+                break
+            assert point.startswith("PUT "), point
+            points.append((point.replace(f"/{champion.version}", "/OLD").replace(f"/{int(champion.version) + 1}", "/NEW"),
+                           now.digest == candidate.digest))
+            champion = now
+            expire(place.target)
+        child.stdin.close()
+    for what, pattern, already in PROMOTION:
+        assert any(fnmatch.fnmatch(point, pattern) and changed == already for point, changed in points), (what, points)
+    assert place.champions() == [now.version]
+    assert now.digest == candidate.digest
+    assert len(place.target._blobs().folders("mlops/models/shop")) == len(place.target.versions("shop")), "nothing is left of those that were killed"
