@@ -9,6 +9,7 @@ a change.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import statistics
@@ -169,7 +170,7 @@ def compiled_project(folder: Path, nodes: int) -> Path:
     for index in range(nodes):
         source = project / "components" / f"c{index}" / "src"
         source.mkdir(parents=True)
-        (source / "run.py").write_text("print('hello')\n")
+        (source / "run.py").write_text(f"print({index})\n")
         (source.parent / "component.yml").write_text(
             f"type: command\nname: c{index}\nversion: 1\ninputs:\n  number: {{type: integer, default: {index}}}\n"
             "  after: {type: uri_folder, optional: true}\noutputs:\n  done: {type: uri_folder}\ncode: ./src\n"
@@ -474,12 +475,56 @@ def planning(name: str, runs: int, folder: Path) -> None:
                    3, runs)
 
 
+# Submits a pipeline as the SDK's users do.
+SUBMIT = """
+import json, logging, os, sys, warnings
+warnings.simplefilter("ignore")
+logging.disable(logging.CRITICAL)
+from azure.ai.ml import MLClient, load_job
+from azure.identity import DefaultAzureCredential
+stage = json.loads(os.environ["MLOPS_DEV_OUTPUTS"])
+place = stage["subscription_id"], stage["resource_group"], stage["workspace"]["name"]
+MLClient(DefaultAzureCredential(), *place).jobs.create_or_update(load_job(sys.argv[1]))
+"""
+
+
+def submission(name: str, runs: int, folder: Path) -> None:
+    """Submit 50 components to a local Azure ML that answers each request 100 ms later: new ones, and the same once more."""
+    from mlops_lib.emulator import Emulator
+    from mlops_lib.emulator.router import Service
+
+    project = compiled_project(folder, 50)
+    (project / "mlops.yml").touch()
+    # What runs there would be in the way of the next side: the first job fails, and the others wait for it.
+    (project / "components" / "c0" / "src" / "run.py").write_text("raise SystemExit(1)\n")
+    sides = {"mlops": [*MLOPS, "run", "p", "--on", "dev", "--no-wait"],
+             "azure-ai-ml": [sys.executable, "-c", SUBMIT, "pipelines/p.yml"]}
+    took: dict[tuple[str, str], list[float]] = {}
+    calls: dict[tuple[str, str], int] = {}
+    with Emulator() as azure:
+        azure.faults.add("* * delay=0.1")
+        for number, (side, command) in itertools.product(range(min(runs, 3)), sides.items()):
+            azure.add_workspace(f"mlw-{side}-{number}")
+            told = azure.environment(credential="federated", workspace=f"mlw-{side}-{number}")
+            for turn in ("new", "known"):
+                azure.calls.clear()
+                took.setdefault((side, turn), []).append(timed(command, project, told).wall)
+                calls[side, turn] = len(azure.requests(Service.MANAGEMENT))
+    for turn in ("new", "known"):
+        mine, theirs = (statistics.median(took[side, turn]) for side in sides)
+        ours, peers = (calls[side, turn] for side in sides)
+        ratio = statistics.median(a / b for a, b in zip(*(took[side, turn] for side in sides), strict=True))
+        limit = f"limit 0.333: {verdict(ratio <= 1 / 3)}" if turn == "new" else f"limit 10 calls: {verdict(ours <= 10)}"
+        say(name, f"50 {turn} components: {mine:.1f} s and {ours} calls, azure-ai-ml {theirs:.1f} s and {peers}, "
+                  f"ratio {ratio:.2f} ({limit})")
+
+
 BENCHMARKS: Mapping[str, Callable[[str, int, Path], None]] = {
     "help": start, "validate": validate, "components": components, "linear": linear, "sdk": sdk, "large-file": large,
     "mutations": mutations, "chain": chain, "sweep": sweep, "cached": cached, "memory": memory,
     "flights-1": lambda name, runs, folder: flights(name, runs, folder, "0", 1.05),
     "flights-2": lambda name, runs, folder: flights(name, runs, folder, "0,1", 1.0),
-    "parallel": parallel, "scoring": scoring,
+    "parallel": parallel, "scoring": scoring, "submission": submission,
     "terraform": planning,
 }
 
