@@ -107,6 +107,7 @@ class Catalogue:
         self._by_name: dict[str, dict[str, Path]] = {}
         self._assets: dict[str, list[Asset]] = {}
         self.report = Report()
+        self.limits = limits
         self._inspector = Inspector(self.report, self.content, self.display, limits)
 
     # --- files -------------------------------------------------------------------------------------------------------

@@ -429,17 +429,21 @@ def inspect_code(code: Path, includes: Sequence[Path], report: Report, *, place:
 
 
 def _inspect_size(entries: Sequence[FileEntry], report: Report, place: Place, limits: Limits) -> None:
+    for what, why in excess(entries, limits):
+        report.add("large-snapshot", f"the code has {what}", place, why=why,
+                   fix="list what the job does not need in .amlignore", severity=Severity.WARNING)
+
+
+def excess(entries: Sequence[FileEntry], limits: Limits) -> Iterator[tuple[str, str]]:
+    """What of code is over the limits, and why it is."""
     size = sum(entry.state.st_size for entry in entries)
     if size > limits.snapshot_bytes:
         largest = sorted(entries, key=lambda entry: (-entry.state.st_size, entry.name))[:3]
-        limit = _size(limits.snapshot_bytes)
-        report.add("large-snapshot", f"the code has {_size(size)}, over the limit of {limit}", place,
-                   why="the largest: " + listing(f"{entry.name} ({_size(entry.state.st_size)})" for entry in largest),
-                   fix="list what the job does not need in .amlignore", severity=Severity.WARNING)
+        yield (f"{_size(size)}, over the limit of {_size(limits.snapshot_bytes)}",
+               "the largest: " + listing(f"{entry.name} ({_size(entry.state.st_size)})" for entry in largest))
     if len(entries) > limits.snapshot_files:
-        report.add("large-snapshot", f"the code has {len(entries):,} files, over the limit of {limits.snapshot_files:,}", place,
-                   why="each submission uploads and checks them all",
-                   fix="list what the job does not need in .amlignore", severity=Severity.WARNING)
+        yield (f"{len(entries):,} files, over the limit of {limits.snapshot_files:,}",
+               "each submission uploads and checks them all")
 
 
 def _inspect_links(code: Path, report: Report, place: Place) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from .engines import Event, Listener, RunStarted, StepFinished, StepPrinted, StepStarted
+from .engines import Event, Listener, Noticed, RunStarted, StepFinished, StepPrinted, StepStarted
 from .errors import duration
 from .plan import Action
 from .stores.records import Status, StepRecord
@@ -48,6 +48,8 @@ def plain_progress(out: TextIO) -> Listener:
             plan = event.plan
             steps = f"{len(plan.steps)} step{'' if len(plan.steps) == 1 else 's'}"
             print(f"run {event.run}: {steps}, {plan.count(Action.REUSE)} to reuse", file=out)
+        elif isinstance(event, Noticed):
+            print(event.text, file=out)
         elif isinstance(event, StepStarted):
             print(f"{event.step}: started", file=out)
         elif isinstance(event, StepPrinted):
@@ -71,6 +73,8 @@ def live_progress(out: TextIO) -> Iterator[Listener]:
 
         def listen(event: Event) -> None:
             table.take(event)
+            if isinstance(event, Noticed):
+                live.console.print(event.text, markup=False, highlight=False)
             if isinstance(event, RunStarted | StepFinished):
                 live.refresh()
 

@@ -451,7 +451,7 @@ class Project:
 
     def run_on(self, stage: Stage, job: PipelineJob, name: str, catalogue: Catalogue, *, request: Mapping[str, Any],
                key: str | None = None, reuse: bool = True, outputs: Iterable[str] = (), follow: bool = True,
-               cancel: bool = False, listener: Listener = lambda event: None) -> Run:
+               cancel: bool = False, resolve: bool = False, listener: Listener = lambda event: None) -> Run:
         """Run a linked pipeline on Azure ML.
 
         Args:
@@ -465,6 +465,7 @@ class Project:
             outputs: The pipeline's outputs to download at the end.
             follow: False returns as soon as it is submitted.
             cancel: Whether Ctrl-C cancels it, and does not only stop following it.
+            resolve: Whether to see first that the packages of its environments go together.
             listener: Told of every event.
 
         Raises:
@@ -481,7 +482,8 @@ class Project:
         try:
             plan, submission = prepare(job, self.graph(job, name), catalogue, store, key=key, force=not reuse)
             with Workspace(stage) as workspace:
-                wishes = Wishes(outputs=tuple(outputs), follow=follow, cancel=cancel)
+                wishes = Wishes(outputs=tuple(outputs), follow=follow, cancel=cancel, resolve=resolve,
+                                prices=self.settings.prices)
                 engine = AzureEngine(workspace, submission, catalogue, store, wishes)
                 return engine.submit(plan, request=request, listener=listener)
         finally:

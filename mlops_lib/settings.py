@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .catalogue import PROJECT_FILE
+from .cost import NO_PRICES, Prices
 from .document import Items, Scalar, Table, Value
 from .errors import CompileError, Place, did_you_mean
 from .inspection import DEFAULT_LIMITS, Limits, is_local, local_path
@@ -14,7 +15,7 @@ from .references import NO_MAPPINGS, STORES, Mappings, holds_secret, scheme_of
 from .spec import Data, InputValue, Literal, Report, kinds
 from .spec.kinds import COMPUTE, job_input
 from .spec.ports import NOWHERE, read_input_value
-from .spec.reading import as_flag
+from .spec.reading import as_flag, as_number
 from .spec.shapes import Deferred, Flag, ListOf, MapOf, Number, OneOf, Record, Text
 
 FILE = PROJECT_FILE
@@ -33,6 +34,9 @@ SHAPE = Record("the settings", {
                         key_hint="a datastore's name has letters, digits, '-' and '_'"),
     "sweeps": MapOf(Deferred(f"{kinds.__name__}.trials", "SWEEP_SETTINGS"), empty=True),
     "isolate": Flag(), "registries": _FOLDERS, "workspaces": _FOLDERS,
+    "prices": MapOf(Number(minimum=0), key_pattern=r"[A-Za-z0-9_]{1,64}", empty=True,
+                    key_hint="it is a size of virtual machines, such as Standard_DS3_v2"),
+    "currency": Text(pattern=r"[A-Z]{3}", hint="a currency has three capital letters, such as EUR"),
     "limits": Record("limits", {"snapshot_megabytes": Number(minimum=0), "snapshot_files": Number(whole=True, minimum=1)}),
 })
 # Models are made in dev and come to the others through gates.
@@ -73,7 +77,8 @@ class Settings:
         champion: The stage whose champion evaluate compares with, and that ``@champion`` means.
         mappings: What stands on this machine for datastores, registries and workspaces.
         isolate: Whether each step runs in an environment of its own.
-        limits: What a component's code may have before ``mlops validate`` warns.
+        limits: What a component's code may have before ``mlops validate`` warns, and no stage takes it.
+        prices: What an hour on a stage costs.
         file: How messages name the file.
     """
 
@@ -86,6 +91,7 @@ class Settings:
     mappings: Mappings = NO_MAPPINGS
     isolate: bool = False
     limits: Limits = DEFAULT_LIMITS
+    prices: Prices = NO_PRICES
     folder: str = field(default="", compare=False)
     file: str = field(default=FILE, compare=False)
 
@@ -131,6 +137,7 @@ def read(value: Value, *, folder: str, default_experiment: str) -> Settings:
                     compute=_text(value, "compute") or defaults.compute, inputs=inputs, folder=folder,
                     sweeps=_tables(value.get("sweeps")), stages=_stages(value.get("stages")),
                     champion=_text(value, "champion"), mappings=mappings, limits=_limits(value.get("limits")),
+                    prices=_prices(value),
                     isolate=as_flag(_text(value, "isolate")) or False, file=value.place.file)
 
 
@@ -183,6 +190,14 @@ def _limits(value: Value | None) -> Limits:
         snapshot_bytes=int(float(size.text) * 2**20) if isinstance(size, Scalar) else DEFAULT_LIMITS.snapshot_bytes,
         snapshot_files=int(files.text) if isinstance(files, Scalar) else DEFAULT_LIMITS.snapshot_files,
     )
+
+
+def _prices(value: Table) -> Prices:
+    table = value.get("prices")
+    told = {size: as_number(price.value) for size, price in table.entries.items() if isinstance(price, Scalar)} \
+        if isinstance(table, Table) else {}
+    return Prices(hourly={size: float(price) for size, price in told.items() if price is not None},
+                  currency=_text(value, "currency") or NO_PRICES.currency)
 
 
 def _text(table: Table, key: str) -> Any:

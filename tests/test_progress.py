@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mlops_lib.engines import StepFinished, StepPrinted, StepStarted
+from mlops_lib.engines import Noticed, StepFinished, StepPrinted, StepStarted
 from mlops_lib.progress import live_progress, megabytes, outcome, plain_progress
 from mlops_lib.stores.records import Status, StepRecord
 
@@ -158,9 +158,20 @@ def test_a_large_pipeline_shows_what_is_at_work(copying: Any) -> None:
     assert "499/1000" in out.getvalue()
 
 
+def test_a_notice_stands_above_the_live_view() -> None:
+    out = io.StringIO()
+    with live_progress(out) as listen:
+        listen(Noticed("cost: at most [1.00] EUR"))
+    assert "cost: at most [1.00] EUR" in out.getvalue()
+
+
 def test_plain_lines_are_written_at_once() -> None:
     out = io.StringIO()
     listen = plain_progress(out)
+    listen(Noticed("cost: at most 1.00 EUR"))
+    assert out.getvalue() == "cost: at most 1.00 EUR\n"
+    out.truncate(0)
+    out.seek(0)
     listen(StepStarted("a", "true"))
     assert out.getvalue() == "a: started\n"
     listen(StepPrinted("a", ("x", "")))

@@ -1,5 +1,6 @@
 import pytest
 
+from mlops_lib.cost import Prices
 from mlops_lib.document import parse
 from mlops_lib.errors import CompileError
 from mlops_lib.inspection import Limits
@@ -93,6 +94,15 @@ def test_limits_of_code_are_read() -> None:
     assert settings("").limits == Limits()
     assert settings("limits: {snapshot_megabytes: 0.5}\n").limits == Limits(snapshot_bytes=2**19)
     assert settings("limits: {snapshot_files: 10}\n").limits == Limits(snapshot_files=10)
+
+
+def test_prices_are_read() -> None:
+    assert settings("").prices == Prices()
+    assert settings("prices: {Standard_DS3_v2: 0.27}\ncurrency: EUR\n").prices == Prices(
+        hourly={"Standard_DS3_v2": 0.27}, currency="EUR")  # fmt: skip
+    with pytest.raises(CompileError) as caught:
+        settings("prices: {Standard_DS3_v2: cheap, Standard DS3: 1, Standard_D2: -1}\ncurrency: euro\n")
+    assert [finding.code for finding in caught.value.findings] == ["wrong-type", "bad-name", "out-of-range", "bad-name"]
 
 
 def test_what_is_wanted_of_a_stage_is_read() -> None:

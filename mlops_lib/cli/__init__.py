@@ -303,15 +303,17 @@ def export(context: click.Context, pipeline: str, write: bool) -> None:
 @click.option("--key", metavar="TEXT", help="With --on: the same pipeline with the same key is the same run, not another one.")
 @click.option("--no-wait", is_flag=True, help="With --on: return when it is submitted.")
 @click.option("--cancel-on-interrupt", is_flag=True, help="With --on: Ctrl-C cancels it; else it only stops following it.")
+@click.option("--resolve-environments", is_flag=True,
+              help="With --on: see first, with uv, that the packages of each environment's conda file go together.")
 @json_option
 @click.pass_context
 def run(context: click.Context, pipeline: str, where: str, values: tuple[str, ...], against: str | None,
         copies: tuple[str, ...], no_cache: bool, jobs: int | None, isolate: bool | None, outputs: str | None, key: str | None,
-        no_wait: bool, cancel_on_interrupt: bool, as_json: bool) -> None:
+        no_wait: bool, cancel_on_interrupt: bool, resolve_environments: bool, as_json: bool) -> None:
     """Run PIPELINE, a name or a YAML file, on this machine or on Azure ML."""
     here: dict[str, Any] = {"--jobs": jobs, "--isolate": isolate}
     there: dict[str, Any] = {"--outputs": outputs, "--key": key, "--no-wait": no_wait,
-                             "--cancel-on-interrupt": cancel_on_interrupt}
+                             "--cancel-on-interrupt": cancel_on_interrupt, "--resolve-environments": resolve_environments}
     for option, given in (there if where == HERE else here).items():
         if given:
             raise InputError(f"{option} needs --on" if where == HERE else f"{option} is for runs on this machine",
@@ -325,7 +327,7 @@ def run(context: click.Context, pipeline: str, where: str, values: tuple[str, ..
         request["against"] = against
     if where != HERE:
         request |= {"on": where, "stage_outputs": os.path.abspath(outputs) if outputs else None, "key": key,
-                    "follow": not no_wait, "cancel": cancel_on_interrupt}
+                    "follow": not no_wait, "cancel": cancel_on_interrupt, "resolve": resolve_environments}
     _run(context, project, request, as_json)
 
 
@@ -355,7 +357,8 @@ def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
     with _progress(as_json) as listener:
         if stage is not None:
             result = project.run_on(stage, job, name, catalogue, request=request, key=request["key"], reuse=request["cache"],
-                                    outputs=targets, follow=request["follow"], cancel=request["cancel"], listener=listener)
+                                    outputs=targets, follow=request["follow"], cancel=request["cancel"],
+                                    resolve=request.get("resolve", False), listener=listener)
         else:
             result = project.run(job, name, catalogue, request=request, jobs=request["jobs"], reuse=request["cache"],
                                  isolate=request.get("isolate"), listener=listener)
@@ -426,6 +429,7 @@ def _show_result(result: Run, copied: dict[str, str], project: Project, as_json:
                              "log": str(project.root / ".mlops" / step.log) if step.log else None}
                       for name, step in result.steps.items()},
             "errors": list(result.errors), "notices": list(result.notices),
+            **({"cost": result.cost.to_dict()} if result.cost is not None else {}),
             "differs_on_azure": [dataclasses.asdict(difference) for difference in result.differences],
         })
     for error in result.errors:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..cost import Cost
 from ..differs import Difference
 from ..errors import InputError, JobError, did_you_mean
 from ..plan import Plan
@@ -50,6 +51,7 @@ class Run:
         metrics: Of the steps that logged any, by step name.
         errors: One text a failed step, with its log's last lines.
         differences: What Azure ML would have done otherwise.
+        cost: What it costs at most; None where that costs nothing, or nobody gave prices.
     """
 
     id: str
@@ -62,11 +64,19 @@ class Run:
     errors: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
+    cost: Cost | None = None
 
     @property
     def succeeded(self) -> bool:
         """Whether every step ran or was reused."""
         return self.status is Status.COMPLETED
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something that a user should know before the run starts."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +112,7 @@ class StepFinished:
     error: str = ""
 
 
-Event = RunStarted | StepStarted | StepPrinted | StepFinished
+Event = Noticed | RunStarted | StepStarted | StepPrinted | StepFinished
 Listener = Callable[[Event], None]
 
 

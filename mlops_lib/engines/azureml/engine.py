@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...catalogue import Catalogue
+from ...cost import NO_PRICES, Cost, Prices, estimate
 from ...errors import Canceled, InputError, MlopsError, RunError
 from ...plan import Plan
 from ...stores.artifacts import remove
 from ...stores.database import translated
 from ...stores.records import RunRecord, Status, StepRecord
 from ...stores.store import Store
-from .. import Listener, Outputs, Run, RunOutput, RunStarted
-from . import preflight, sdk
+from .. import Listener, Noticed, Outputs, Run, RunOutput, RunStarted
+from . import preflight, resolving, sdk
 from .following import Following, Pace, waiting
 from .history import State
 from .registration import Registration
@@ -36,11 +37,15 @@ class Wishes:
         outputs: The pipeline's outputs to download at the end.
         follow: Whether to stay until the end.
         cancel: Whether Ctrl-C cancels the job, and does not only stop following it.
+        resolve: Whether to see first that the packages of each environment go together.
+        prices: What an hour of a node costs.
     """
 
     outputs: Sequence[str] = ()
     follow: bool = True
     cancel: bool = False
+    resolve: bool = False
+    prices: Prices = NO_PRICES
 
 
 class AzureEngine:
@@ -58,6 +63,7 @@ class AzureEngine:
                  wishes: Wishes | None = None) -> None:
         self._workspace, self._submission, self._catalogue, self._store = workspace, submission, catalogue, store
         self._wishes = wishes or Wishes()
+        self._cost: Cost | None = None
 
     def submit(self, plan: Plan, *, request: Mapping[str, Any], listener: Listener = lambda event: None) -> Run:
         """Run *plan* to its end, or until it is submitted when nobody wants to follow it.
@@ -67,7 +73,13 @@ class AzureEngine:
             Canceled: the user stopped it, or stopped following it.
         """
         name = self._submission.name
+        if self._wishes.resolve:
+            resolving.check(self._submission.environments)
         preflight.check(self._workspace, plan.graph, self._catalogue)
+        sizes = {name: compute.vm_size for name, compute in self._workspace.stage.computes.items()}
+        self._cost = estimate(plan.graph, sizes, self._wishes.prices)
+        if self._cost is not None:
+            listener(Noticed(str(self._cost)))
         if not self._exists():
             with sdk.muted():
                 self._put(Registration(self._workspace, self._submission, plan.graph, plan.facts, self._store))
@@ -162,7 +174,7 @@ class AzureEngine:
              errors: tuple[str, ...] = ()) -> Run:
         return Run(id=record.id, pipeline=record.pipeline, status=record.status, steps=steps,
                    seconds=(record.ended or time.time()) - record.started, outputs=Outputs(outputs or {}, errors),
-                   errors=errors, notices=(f"in a browser: {record.url}",))
+                   errors=errors, notices=(f"in a browser: {record.url}",), cost=self._cost)
 
 
 def _content(folder: Path, declared: str) -> Path:

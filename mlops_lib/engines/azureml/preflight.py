@@ -14,12 +14,14 @@ from ...references import DatastorePath, parse_reference
 from ...spec import MODEL_TYPES, Environment
 from ...spec.ports import NOWHERE
 from . import sdk
-from .transport import Patience, Transport
+from .problems import OutOfTime
+from .transport import Patience, Transport, bounded
 from .workspace import Workspace
 
 _BUILT_IN: Final = ("serverless", "local")
 _DATASTORES: Final = ("workspaceblobstore", "workspaceartifactstore", "workspaceworkingdirectory", "workspacefilestore")
-_STORAGE: Final = Patience(attempts=1, connect=4.0, read=6.0)
+_STORAGE: Final = Patience(attempts=1, connect=1.0, read=1.0)
+_STORAGE_S: Final = 2.0  # with the look-up of its name, which knows no limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +148,10 @@ def _storage(stage: Stage, about: Mapping[str, Any]) -> str:
     core, rest = sdk.module("azure.core.exceptions"), sdk.module("azure.core.rest")
     inner = sdk.module("azure.core.pipeline.transport").RequestsTransport()
     host = f"{account}.blob.core.windows.net"
+    request = rest.HttpRequest("GET", f"https://{host}/?comp=list")
     try:
-        Transport(inner, patience=_STORAGE).send(rest.HttpRequest("GET", f"https://{host}/?comp=list"))
-    except core.AzureError as error:
+        bounded(lambda: Transport(inner, patience=_STORAGE).send(request), _STORAGE_S)
+    except (core.AzureError, OutOfTime) as error:
         unknown = any(word in str(error).lower() for word in ("resolve", "getaddrinfo", "name or service not known"))
         said = "there is no such host" if unknown else "it does not answer"
         return f"the storage account {account!r} cannot be reached at {host}: {said}"

@@ -18,7 +18,7 @@ from ...document import unparse
 from ...errors import InputError
 from ...fingerprint import Facts, fingerprint
 from ...graph import External, Graph
-from ...inspection import is_local, local_path
+from ...inspection import Limits, excess, is_local, local_path
 from ...plan import Action, Plan, PlannedStep
 from ...spec import Environment, Job, PipelineComponent, PipelineJob
 from ...stores.snapshots import snapshot
@@ -58,12 +58,15 @@ def prepare(job: PipelineJob, graph: Graph, catalogue: Catalogue, store: Store, 
         store: Remembers digests of content.
         key: What tells this run from others of the same pipeline; the same key is the same run. None for a new one.
         force: No step is reused.
+
+    Raises:
+        InputError: data that goes along does not exist, or code is larger than the project allows.
     """
     if force:
         job = dataclasses.replace(job, settings=dataclasses.replace(job.settings, force_rerun=True))
     environments = {name: catalogue.environment(step.environment, step.environment_folder)
                     for name, step in graph.steps.items()}
-    facts = _facts(graph, environments, store)
+    facts = _facts(graph, environments, store, catalogue.limits)
     store.digests.flush()
     reason = "force_rerun is true" if graph.force_rerun or force else "Azure ML decides whether it reuses what is there"
     steps = {name: PlannedStep(step=step, action=Action.RUN, reason=reason, fingerprint=fingerprint(step, facts, {}))
@@ -102,7 +105,7 @@ def _named(node: Job, folder: str) -> Job:
 # --- facts -----------------------------------------------------------------------------------------------------------
 
 
-def _facts(graph: Graph, environments: Mapping[str, Environment | None], store: Store) -> Facts:
+def _facts(graph: Graph, environments: Mapping[str, Environment | None], store: Store, limits: Limits) -> Facts:
     """Digests of what goes along: code, environments and data of this machine; of what is elsewhere, its name."""
     code: dict[str, str] = {}
     known: dict[tuple[Any, ...], str] = {}
@@ -112,6 +115,9 @@ def _facts(graph: Graph, environments: Mapping[str, Environment | None], store: 
         source = component.code, component.folder, component.additional_includes
         if source not in known:
             entries = code_files(component, store.folder / "zips")
+            for what, why in excess(entries, limits):
+                raise InputError(f"the code of job {name!r} has {what}", place=component.places.get("code"), why=why,
+                                 fix="list what the job does not need in .amlignore, or raise 'limits' in mlops.yml")
             known[source] = store.digests.named(entries)[0] if entries else ""
         code[name] = known[source]
         for value in step.inputs.values():

@@ -57,7 +57,7 @@ class Software:
         remove(self.folder)
         file = self.folder.with_suffix(".txt")
         file.write_text("".join(f"{line}\n" for line in self.requirements), encoding="utf-8")
-        uv, place = _uv(), str(self.folder)
+        uv, place = uv_program(), str(self.folder)
         steps = [[uv, "venv", "--quiet", "--no-project", "--no-python-downloads", "--python", self.python, place]]
         if self.requirements:
             # pip looks at all indexes alike, and so does what Azure ML builds.
@@ -93,14 +93,18 @@ def isolated(environment: Environment | None, conda: Any, named: str, folder: Pa
         raise InputError(f"the environment {name!r} cannot be isolated", place=place, why="it lists " + " and ".join(parts),
                          fix="run without --isolate, or list packages of PyPI under 'pip:'")
     version, python = _interpreter(found.python, name, place)
-    requirements = (*found.requirements, *_in_files(found, environment, place))
+    requirements = (*found.requirements, *in_files(found, environment, place))
     told = json.dumps({"python": version, "at": python, "requirements": requirements})
     key = hashlib.sha256(told.encode()).hexdigest()[:24]
     return Software(name=name, python=python, version=version, requirements=requirements, folder=folder / key)
 
 
-def _in_files(found: Wanted, environment: Environment, place: Place | None) -> Iterator[str]:
-    """The lines of the requirements files that a conda file names."""
+def in_files(found: Wanted, environment: Environment, place: Place | None) -> Iterator[str]:
+    """The lines of the requirements files that a conda file names.
+
+    Raises:
+        InputError: one cannot be read, or names paths.
+    """
     conda = environment.conda_file
     start = Path(environment.folder, conda).parent if isinstance(conda, str) else Path(environment.folder)
     for name in found.files:
@@ -117,11 +121,16 @@ def _in_files(found: Wanted, environment: Environment, place: Place | None) -> I
 
 
 @functools.lru_cache
-def _uv() -> str:
+def uv_program() -> str:
+    """The path of uv.
+
+    Raises:
+        RunError: it is not installed.
+    """
     here = os.path.dirname(sys.executable)
     found = shutil.which("uv", path=f"{here}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
     if found is None:
-        raise RunError("uv is not installed", why="it builds isolated environments", fix="pip install 'mlops-lib[isolate]'")
+        raise RunError("uv is not installed", why="it builds and resolves environments", fix="pip install 'mlops-lib[isolate]'")
     return found
 
 
@@ -149,6 +158,6 @@ def _asked(*arguments: str) -> str | None:
     # pyenv shows only the version that is switched on; the others are on the machine too.
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, sorted(root.glob("versions/*/bin")))])
-    done = subprocess.run([_uv(), *arguments], capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL,
-                          env={**os.environ, "PATH": path})
+    done = subprocess.run([uv_program(), *arguments], capture_output=True, text=True, timeout=_SECONDS,
+                          stdin=subprocess.DEVNULL, env={**os.environ, "PATH": path})
     return done.stdout.strip() if done.returncode == 0 else None

@@ -59,6 +59,7 @@ class ScriptedAzure(Emulator):
         self.puts.clear()
         self.canceled.clear()
         self.calls.clear()
+        self.faults.clear()
 
     def _answer(self, service: Service, request: Request) -> Response:
         for twist in list(self.twists):

@@ -18,13 +18,13 @@ class Shell:
     """A shell in the project's folder, on a machine that is signed in."""
 
     def __init__(self, project: Project, azure: ScriptedAzure) -> None:
-        self._folder, self._azure = project.root, azure
+        self.folder, self._azure = project.root, azure
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         told = {**self._azure.environment(credential="federated"), "MLOPS_DEV_OUTPUTS": os.environ["MLOPS_DEV_OUTPUTS"],
                 "AZUREML_RUN_POLLING_INTERVAL_MIN": "0.1", "AZUREML_RUN_POLLING_INTERVAL_MAX": "0.1", "BROWSER": "true"}
         return subprocess.run([sys.executable, "-W", "error", "-m", "mlops_lib", *arguments], env=environ_with(told),
-                              cwd=self._folder, text=True, capture_output=True, timeout=120)
+                              cwd=self.folder, text=True, capture_output=True, timeout=120)
 
 
 @pytest.fixture
@@ -48,9 +48,12 @@ def test_a_run_on_a_stage_reads_as_one_on_this_machine(shell: Shell, azure: Scri
 
 def test_a_run_that_nobody_waits_for_is_seen_canceled_and_opened_later(shell: Shell, azure: ScriptedAzure) -> None:
     azure.begin(Play(steps={"prep": Step(["Running"] * 20)}))
+    (shell.folder / "mlops.yml").write_text("prices: {Standard_DS3_v2: 0.25}\ncurrency: EUR\n")
     done = shell("run", "p", "--on", "dev", "--no-wait", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
+    assert told["cost"] == {"currency": "EUR", "at_most": 0, "steps": {}, "hourly_without_limit": {"prep": 0.25, "train": 0.25},
+                            "unpriced": {}}  # fmt: skip
     assert told["status"] == "running"
     assert {step["status"] for step in told["steps"].values()} == {"waiting"}
     shown = shell("runs", "show")
@@ -91,6 +94,7 @@ def test_a_training_does_not_run_on_prod(shell: Shell) -> None:
     (("--isolate", "--on", "dev"), "--isolate is for runs on this machine"),
     (("--key", "x"), "--key needs --on"),
     (("--no-wait",), "--no-wait needs --on"),
+    (("--resolve-environments",), "--resolve-environments needs --on"),
     (("--outputs", "x.json"), "--outputs needs --on"),
     (("--on", "dev", "--no-wait", "--output", "x=y"), "--output needs the end of the run"),
 ])  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mlops_lib.emulator.wire import Request, Response
-from mlops_lib.engines import Event, Run, RunStarted, StepFinished, StepPrinted, StepStarted
+from mlops_lib.engines import Event, Noticed, Run, RunStarted, StepFinished, StepPrinted, StepStarted
 from mlops_lib.errors import Canceled, InputError, MlopsError, StageError
 from mlops_lib.infra import Stage
 from mlops_lib.project import Project
@@ -205,6 +205,49 @@ def test_a_storage_account_that_is_not_there_is_found_out_at_once(project: Proje
     assert not [call for call in azure.told() if call.startswith(("PUT", "POST"))]
     assert "there is no such host" in caught.value.why
     assert caught.value.exit_code == 4
+
+
+def test_a_storage_account_that_says_nothing_is_not_waited_for(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.faults.add("* *.blob.core.windows.net/* delay=200")  # longer than this test may take
+    with pytest.raises(StageError) as caught:
+        submit(project, stage)
+    assert "cannot be reached at stmlopsdev.blob.core.windows.net: it does not answer" in caught.value.why
+    assert not [call for call in azure.told() if call.startswith(("PUT", "POST"))]
+
+
+def test_code_that_is_too_large_is_told_before_anything_is_asked(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    (project.root / "mlops.yml").write_text("limits: {snapshot_megabytes: 0.01}\n")
+    (project.root / "components/train/src/weights.bin").write_bytes(bytes(20_000))
+    with pytest.raises(InputError, match=r"the code of job 'train' has 19\.6 kB, over the limit of 10\.2 kB") as caught:
+        submit(Project(project.root), stage)
+    assert caught.value.why.startswith("the largest: weights.bin (19.5 kB)")
+    assert ".amlignore" in caught.value.fix
+    assert caught.value.place is not None
+    assert azure.told() == []
+
+
+def test_what_it_may_cost_is_told_before_anything_is_sent(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    (project.root / "mlops.yml").write_text("prices: {Standard_DS3_v2: 0.25}\n")
+    sent: list[list[str]] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Noticed):
+            assert event.text == "cost: 0.50 USD an hour while prep, train run (no limits.timeout)"
+            sent.append([call for call in azure.told() if call.startswith(("PUT", "POST"))])
+
+    run = submit(Project(project.root), stage, listener=listen)
+    assert sent == [[]]
+    assert run.cost is not None
+    assert run.cost.unlimited == {"prep": 0.25, "train": 0.25}
+
+
+def test_packages_that_do_not_go_together_are_told_when_asked(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    (project.root / "environments/py/environment.yml").write_text(
+        "name: py\nversion: '1'\nimage: python:3.12\nconda_file: {dependencies: [python=3.11, {pip: [--no-index, nowhere==1]}]}\n")
+    with pytest.raises(InputError, match="the packages of the environment 'py' do not go together"):
+        submit(project, stage, resolve=True)
+    assert azure.told() == []
+    assert submit(project, stage).status is Status.RUNNING, "nobody asked"
 
 
 def test_a_workspace_that_is_not_there_is_told(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
