@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import arm
+from . import arm, mlflow
 from .ledger import ARTIFACTS, TERMINAL, new_run, run_key
 from .resources import Resource
 from .router import WORKSPACE, Route, Service
@@ -31,7 +31,7 @@ def shown(world: World, job: Resource) -> dict[str, Any]:
         "description": run.get("description") or job.properties.get("description"), "isArchived": run["hidden"],
         "properties": {**(job.properties.get("properties") or {}), **run["properties"]},
         "services": {"Studio": {"jobServiceType": "Studio", "endpoint": studio},
-                     "Tracking": {"jobServiceType": "Tracking", "endpoint": world.tracking(workspace)}}}
+                     "Tracking": {"jobServiceType": "Tracking", "endpoint": mlflow.address(world.location, workspace)}}}
     if world.setup.storage_keys and properties.get("jobType") != "Pipeline":
         # Whoever is told of it signs the addresses of logs itself, which takes the account's key.
         properties["outputs"] = {**(properties.get("outputs") or {}), "default": {

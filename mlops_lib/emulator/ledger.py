@@ -36,6 +36,11 @@ def run_key(workspace: str, name: str) -> str:
     return f"{workspace}/runs/{name}"
 
 
+def logged_key(workspace: str, name: str) -> str:
+    """The id of the row with what a run has logged to MLflow."""
+    return f"{workspace}/logged/{name}"
+
+
 def new_run(name: str, *, root: str, parent: str | None, experiment: str, shown: str, kind: str) -> dict[str, Any]:
     """A run that has not started."""
     now = arm.stamp(time.time())
@@ -154,6 +159,8 @@ class Ledger:
         outputs = {key: self._keep(name, step, key, stored, again=reused) for key, stored in record.outputs.items()}
         if name in self._logs:
             self._put(self._logs[name])
+        self._world.resources.put(logged_key(self._workspace, name),
+                                  {"metrics": dict(record.metrics), "params": dict(record.params)})
         if name == self.name:
             self.change(name, outputs=outputs)
             return
@@ -242,10 +249,6 @@ class Ledger:
                 self._register(spec, stored, uri)
         self.change(self.name, outputs=references)
 
-    def logged_to(self, mlflow_run: str) -> None:
-        """The job's run in MLflow; those of its steps are children of it."""
-        self.change(self.name, properties={"mlflow.runId": mlflow_run})
-
     def publish_step(self, record: StepRecord, specs: Mapping[str, Mapping[str, Any]]) -> None:
         """What a node says of its own outputs: a place, or a name."""
         step, outputs = record.name, record.outputs
@@ -302,4 +305,4 @@ def log_files(world: World, workspace: str, name: str) -> dict[str, str]:
             if blob.path.removeprefix(prefix).startswith(("user_logs/", "logs/", "system_logs/"))}
 
 
-__all__ = ["TERMINAL", "Ledger", "log_files", "new_run", "output_specs", "run_key"]
+__all__ = ["TERMINAL", "Ledger", "log_files", "logged_key", "new_run", "output_specs", "run_key"]

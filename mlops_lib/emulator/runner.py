@@ -127,7 +127,6 @@ class Runner:
                 ledger.trials(sweep, [(trial, steps[trial.step]) for trial in trials
                                       if trial.sweep == sweep and trial.step in steps])
             record = store.records.run(run.id)
-            ledger.logged_to(record.mlflow_run or "")
             ledger.publish(record.outputs, [name for name, output in plan.graph.outputs.items()
                                             if run.steps[output.source.step].status is Status.REUSED])
             for step, specs in output_specs(properties).items():

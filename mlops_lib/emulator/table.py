@@ -9,6 +9,7 @@ from . import (
     history,
     identity,
     jobs,
+    mlflow,
     quota,
     schedules,
     surroundings,
@@ -32,7 +33,7 @@ _ABSENT = (
     ("/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Resources", "deployments of templates"),
 )
 
-_FAMILIES = (identity, workspaces, datastores, computes, versions, jobs, schedules, surroundings, quota, arm, history)
+_FAMILIES = (identity, workspaces, datastores, computes, versions, jobs, schedules, surroundings, quota, arm, history, mlflow)
 
 ROUTER = Router([route for family in _FAMILIES for route in family.ROUTES],
                 [Absent(Service.MANAGEMENT, pattern, what) for pattern, what in _ABSENT])

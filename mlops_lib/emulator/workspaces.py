@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from . import arm
+from . import arm, mlflow
 from .computes import body_of
 from .datastores import blob_datastore
 from .resources import Resource
@@ -61,9 +61,9 @@ def get(world: World, request: Request) -> Response:
 
 
 def _shown(world: World, workspace: Resource) -> dict[str, Any]:
-    """A workspace with the address of its MLflow, which is another one after each start."""
+    """A workspace with the address of its MLflow."""
     answer = arm.shown(workspace)
-    return {**answer, "properties": {**answer["properties"], "mlFlowTrackingUri": world.tracking(workspace.id)}}
+    return {**answer, "properties": {**answer["properties"], "mlFlowTrackingUri": mlflow.address(world.location, workspace.id)}}
 
 
 def listed(world: World, request: Request) -> Response:

@@ -157,7 +157,6 @@ STEPS = {
     "sweep children": lambda c: children(c, NAMES["sweep.yml"]),
     "sweep download": lambda c: download(c, "sweep.yml"),
     "sweep best": lambda c: c.jobs.get(NAMES["sweep.yml"]).properties,
-    "mlflow": lambda c: c.workspaces.get().mlflow_tracking_uri,
 }
 
 if __name__ == "__main__":

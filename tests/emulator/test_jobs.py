@@ -1,7 +1,6 @@
 """Jobs, as the unmodified SDK submits, follows and downloads them; what they make is what a local run makes."""
 
 import json
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -219,9 +218,12 @@ def test_a_sweep_has_trials_and_a_best_one(value: Callable[[str], Any]) -> None:
     assert value("sweep download")["named-outputs/out/best"] == "0.25 3\n"
 
 
-def test_what_jobs_log_is_in_the_workspaces_mlflow(value: Callable[[str], Any]) -> None:
-    address, run = value("mlflow"), value("sweep best")["mlflow.runId"]
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{address}/api/2.0/mlflow/runs/get?run_id={run}", timeout=120) as answer:
-        told = json.load(answer)["run"]
-    assert (told["info"]["status"], told["info"]["run_id"]) == ("FINISHED", run)
+def test_a_job_is_a_run_of_the_same_name_in_the_workspaces_mlflow(value: Callable[[str], Any], wire: Any) -> None:
+    address = f"https://{wire.emulator.setup.location}.api.azureml.ms/mlflow/v2.0{wire.emulator.setup.workspace_id()}"
+    best = value("sweep best")["best_child_run_id"]
+    found = wire("GET", f"{address}/api/2.0/mlflow/runs/get?run_id={best}").json["run"]
+    assert (found["info"]["status"], found["info"]["run_id"]) == ("FINISHED", best)
+    assert {"key": "mlflow.parentRunId", "value": best.rpartition("_")[0]} in found["data"]["tags"]
+    [loss] = found["data"]["metrics"]
+    assert (loss["key"], loss["value"]) == ("loss", 0.25)
+    assert wire("GET", f"{address}/api/2.0/mlflow/runs/get?run_id=nobody").json["error_code"] == "RESOURCE_DOES_NOT_EXIST"
