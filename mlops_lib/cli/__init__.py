@@ -807,6 +807,7 @@ def _asset_json(record: AssetRecord, store: Store) -> dict[str, Any]:
 cli.add_command(_asset_group("data", "data"))
 
 from . import compile as _compile  # noqa: E402, F401  registers its commands, which need what stands above
+from . import configure as _configure  # noqa: E402, F401
 from . import emulate as _emulate  # noqa: E402, F401
 from . import models as _models  # noqa: E402, F401
 from . import schedule as _schedule  # noqa: E402, F401

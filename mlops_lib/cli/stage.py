@@ -83,7 +83,7 @@ def show_stage(context: click.Context, stage: str, outputs: str | None, as_json:
     if found.computes:
         click.echo()
         _columns([("COMPUTE", "KIND", "SIZE", "NODES")] + [
-            (name, compute.kind, compute.vm_size or "–", _nodes(compute)) for name, compute in sorted(found.computes.items())])
+            (name, compute.kind, _size(compute), _nodes(compute)) for name, compute in sorted(found.computes.items())])
     if found.datastores:
         click.echo()
         _columns([("DATASTORE", "TYPE", "JOBS MAY", "WHERE")] + [
@@ -104,9 +104,17 @@ def _facts(found: Stage) -> list[tuple[str, str]]:
     ]
 
 
+def _size(compute: Compute) -> str:
+    return compute.vm_size or (compute.cluster_id or "").rpartition("/")[2] or "–"
+
+
 def _nodes(compute: Compute) -> str:
-    if compute.kind != "cluster":
-        return ""
+    if compute.kind == "kubernetes":
+        return f"namespace {compute.namespace}"
+    if compute.kind == "instance":
+        stops = [f"stops when idle for {compute.idle_shutdown}"] if compute.idle_shutdown else []
+        times = [f"{one.action} {one.cron} {one.time_zone}" for one in (compute.schedules or {}).values()]
+        return ", ".join([*stops, *times])
     return f"{compute.min_nodes} to {compute.max_nodes}{', low priority' if compute.low_priority else ''}"
 
 

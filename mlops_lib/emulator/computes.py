@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from ..infra.contract import Compute
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 _LIST = f"{WORKSPACE}/computes"
 _ONE = f"{_LIST}/{{name}}"
+_SCHEDULES = 4  # of an instance, at most
 
 
 def body_of(told: Compute, location: str) -> dict[str, Any]:
@@ -22,7 +25,7 @@ def body_of(told: Compute, location: str) -> dict[str, Any]:
     inner: dict[str, Any]
     if told.kind == "instance":
         kind = "ComputeInstance"
-        inner = {"vmSize": told.vm_size}
+        inner = {"vmSize": told.vm_size, "schedules": {"computeStartStop": []}}
     else:
         kind = "AmlCompute"
         scale = {"minNodeCount": told.min_nodes or 0, "maxNodeCount": told.max_nodes or 1,
@@ -45,6 +48,8 @@ def _complete(body: dict[str, Any]) -> dict[str, Any]:
                                       "unusableNodeCount": 0, "leavingNodeCount": 0, "preemptedNodeCount": 0}}
     elif properties["computeType"] == "ComputeInstance":
         inner.setdefault("state", "Running")
+    elif properties["computeType"] == "Kubernetes" and not properties.get("resourceId"):
+        raise Problem(400, "BadRequest", "A Kubernetes compute has the resourceId of its cluster.")
     return {**body, "properties": {**properties, "properties": inner, "provisioningState": "Succeeded",
                                    "computeLocation": body.get("location"), "isAttachedCompute": bool(
                                        properties.get("resourceId"))}}
@@ -86,12 +91,45 @@ def delete(world: World, request: Request) -> Response:
 
 def _switch(state: str) -> Any:
     def handle(world: World, request: Request) -> Response:
-        found = _found(world, request)
-        if found.properties.get("computeType") != "ComputeInstance":
-            raise Problem(400, "BadRequest", f"'{found.name}' is no compute instance.")
-        world.resources.put(found.id, arm.merged(found.body, {"properties": {"properties": {"state": state}}}))
+        _change(world, _instance(world, request), {"state": state})
         return arm.begun(world, request, Response(status=202))
     return handle
+
+
+def set_idle_shutdown(world: World, request: Request) -> Response:
+    """After how long without work an instance is to stop. Here it does not."""
+    found = _instance(world, request)
+    span = request.json().get("idleTimeBeforeShutdown")
+    if not isinstance(span, str) or not re.fullmatch(r"P(?=.)(\d+D)?(T(\d+H)?(\d+M)?(\d+S)?)?", span):
+        raise Problem(400, "BadRequest", f"'{span}' is no duration for idleTimeBeforeShutdown.")
+    _change(world, found, {"idleTimeBeforeShutdown": span})
+    return Response(status=200)
+
+
+def set_schedules(world: World, request: Request) -> Response:
+    """When an instance is to start and stop, all of it anew. Here it does not."""
+    found = _instance(world, request)
+    told = request.json().get("computeStartStop")
+    if not isinstance(told, list) or len(told) > _SCHEDULES:
+        raise Problem(400, "BadRequest", f"computeStartStop is a list of at most {_SCHEDULES} schedules.")
+    for schedule in told:
+        if schedule.get("action") not in ("Start", "Stop") or not isinstance(schedule.get("cron"), dict):
+            raise Problem(400, "BadRequest", "A schedule has an action, Start or Stop, and a cron with an expression.")
+    _change(world, found, {"schedules": {"computeStartStop": [
+        {"status": "Enabled", "triggerType": "Cron", **schedule, "id": str(uuid.uuid4()), "provisioningStatus": "Completed"}
+        for schedule in told]}})
+    return Response(status=200)
+
+
+def _instance(world: World, request: Request) -> Resource:
+    found = _found(world, request)
+    if found.properties.get("computeType") != "ComputeInstance":
+        raise Problem(400, "BadRequest", f"'{found.name}' is no compute instance.")
+    return found
+
+
+def _change(world: World, found: Resource, inner: dict[str, Any]) -> None:
+    world.resources.put(found.id, arm.merged(found.body, {"properties": {"properties": inner}}))
 
 
 ROUTES = (
@@ -103,4 +141,7 @@ ROUTES = (
     Route(Service.MANAGEMENT, "POST", f"{_ONE}/start", _switch("Running"), "start a compute instance"),
     Route(Service.MANAGEMENT, "POST", f"{_ONE}/stop", _switch("Stopped"), "stop a compute instance"),
     Route(Service.MANAGEMENT, "POST", f"{_ONE}/restart", _switch("Running"), "restart a compute instance"),
+    Route(Service.MANAGEMENT, "POST", f"{_ONE}/updateIdleShutdownSetting", set_idle_shutdown,
+          "when a compute instance stops for want of work"),
+    Route(Service.MANAGEMENT, "POST", f"{_ONE}/updateSchedules", set_schedules, "when a compute instance starts and stops"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..errors import InputError, did_you_mean
@@ -97,8 +97,14 @@ class Setup:
             "networking": {"mode": "public", "isolation_mode": "Disabled"},
             "endpoints": {"online": f"flights-{self.stage}-online", "batch": f"flights-{self.stage}-batch"},
             "computes": {key: {"kind": told.kind, "vm_size": told.vm_size, "min_nodes": told.min_nodes,
-                               "max_nodes": told.max_nodes, "low_priority": told.low_priority}
-                         for key, told in self.computes.items()},
+                               "max_nodes": told.max_nodes, "low_priority": told.low_priority,
+                               "idle_shutdown": told.idle_shutdown,
+                               "schedules": None if told.schedules is None else {
+                                   name: asdict(schedule) for name, schedule in told.schedules.items()}}
+                         for key, told in self.computes.items() if told.kind != "kubernetes"},
+            "kubernetes": {key: {"cluster_id": told.cluster_id, "namespace": told.namespace,
+                                 "instance_type": told.instance_type}
+                           for key, told in self.computes.items() if told.kind == "kubernetes"},
             "datastores": {key: {"type": told.type, "account": self.account, "container": container(name, key),
                                  "subscription_id": self.subscription, "resource_group": self.group, "access": told.access}
                            for key, told in self.datastores.items()}}

@@ -51,6 +51,8 @@ def make_workspace(world: World, name: str) -> str:
             world.resources.put(f"{key}/datastores/{datastore}", blob_datastore(
                 world, container(name, datastore), default=default, description="default datastore" if default else ""))
         for compute, told in setup.computes.items():
+            if told.kind == "kubernetes":
+                continue  # whoever wants it attaches it
             world.resources.put(f"{key}/computes/{compute}", body_of(told, world.location))
     return key
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .contract import SCHEMA_VERSION, Compute, Datastore, Identity, Stage, Used, missing, read
+from .contract import SCHEMA_VERSION, Compute, Datastore, Identity, PowerSchedule, Stage, Used, missing, read
 
-__all__ = ["SCHEMA_VERSION", "Compute", "Datastore", "Identity", "Stage", "Used", "missing", "read"]
+__all__ = ["SCHEMA_VERSION", "Compute", "Datastore", "Identity", "PowerSchedule", "Stage", "Used", "missing", "read"]

@@ -19,9 +19,12 @@ MAPS = ("computes", "datastores", "identities")
 OPTIONAL: Mapping[str, tuple[str, ...]] = {"registry": ("id", "login_server", "name")}  # an object, or null
 # What an entry of a map has at least, and where one of a few words is meant, which.
 _ENTRIES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "computes": {"kind": ("cluster", "instance")}, "datastores": {"type": ("adls_gen2", "blob", "file_share")},
+    "computes": {"kind": ("cluster", "instance")}, "kubernetes": {"cluster_id": (), "namespace": ()},
+    "datastores": {"type": ("adls_gen2", "blob", "file_share")},
     "identities": {"client_id": (), "id": ()},
 }
+LATER = ("kubernetes",)  # maps that came after the first version: an output without them has none
+_SCHEDULE: Mapping[str, tuple[str, ...]] = {"action": ("start", "stop"), "cron": (), "time_zone": ()}
 # Azure ML makes these in every workspace; Terraform neither makes nor tells them.
 _EVERYWHERE = ("workspaceartifactstore", "workspaceblobstore", "workspacefilestore", "workspaceworkingdirectory")
 _WORKERS = ("jobs", "workspace")  # the identities that every stage has
@@ -31,14 +34,36 @@ _SECRETS = ("account_key", "accountkey=", "client_secret", "connection_string", 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PowerSchedule:
+    """When a compute instance is to ``start`` or ``stop``: a cron expression, in a time zone that Windows names."""
+
+    action: str
+    cron: str
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Compute:
-    """A compute of a stage: ``cluster`` or ``instance``."""
+    """A compute of a stage: ``cluster``, ``instance`` or ``kubernetes``.
+
+    Attributes:
+        idle_shutdown: Of an instance, after how long without work it stops, as ISO 8601 writes it; None: nobody said.
+        schedules: Of an instance, when it starts and stops, by name; None: nobody said.
+        cluster_id: Of a Kubernetes cluster, its resource id.
+        namespace: Of a Kubernetes cluster, where jobs run in it.
+        instance_type: Of a Kubernetes cluster, which of its instance types jobs get; None for its default.
+    """
 
     kind: str
     vm_size: str | None = None
     min_nodes: int | None = None
     max_nodes: int | None = None
     low_priority: bool = False
+    idle_shutdown: str | None = None
+    schedules: Mapping[str, PowerSchedule] | None = None
+    cluster_id: str | None = None
+    namespace: str | None = None
+    instance_type: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,9 +152,10 @@ def read(document: Any, source: str) -> Stage:
         location=document["location"], resource_group=document["resource_group"], workspace=document["workspace"],
         identities={name: Identity(id=told["id"], client_id=told["client_id"], principal_id=told.get("principal_id"))
                     for name, told in document["identities"].items()},
-        computes={name: Compute(kind=told["kind"], vm_size=told.get("vm_size"), min_nodes=told.get("min_nodes"),
-                                max_nodes=told.get("max_nodes"), low_priority=told.get("low_priority", False))
-                  for name, told in document["computes"].items()},
+        computes={name: _compute(told) for name, told in document["computes"].items()} | {
+            name: Compute(kind="kubernetes", cluster_id=told["cluster_id"], namespace=told["namespace"],
+                          instance_type=told.get("instance_type"))
+            for name, told in (document.get("kubernetes") or {}).items()},
         datastores={name: Datastore(type=told["type"], account=told.get("account"), container=told.get("container"),
                                     subscription_id=told.get("subscription_id"), resource_group=told.get("resource_group"),
                                     access=told.get("access", "read"))
@@ -138,6 +164,15 @@ def read(document: Any, source: str) -> Stage:
         app_insights=document["app_insights"]["id"], networking=document["networking"], registry=document.get("registry"),
         outputs=document,
     )
+
+
+def _compute(told: Mapping[str, Any]) -> Compute:
+    schedules = told.get("schedules")
+    return Compute(kind=told["kind"], vm_size=told.get("vm_size"), min_nodes=told.get("min_nodes"),
+                   max_nodes=told.get("max_nodes"), low_priority=told.get("low_priority", False),
+                   idle_shutdown=told.get("idle_shutdown"), schedules=None if schedules is None else {
+                       name: PowerSchedule(action=one["action"], cron=one["cron"], time_zone=one["time_zone"])
+                       for name, one in schedules.items()})
 
 
 def _wrong(document: Mapping[str, Any]) -> Iterable[str]:
@@ -150,20 +185,36 @@ def _wrong(document: Mapping[str, Any]) -> Iterable[str]:
             yield key
         else:
             yield from (f"{key}.{name}" for name in fields if not isinstance(value.get(name), str))
-    for key in MAPS:
+    for key in (*MAPS, *(later for later in LATER if document.get(later) is not None)):
         value = document.get(key)
-        if not isinstance(value, dict):
-            yield key
-            continue
-        for name, told in value.items():
-            if not isinstance(told, dict):
-                yield f"{key}.{name}"
-                continue
-            yield from (f"{key}.{name}.{word}" for word, allowed in _ENTRIES[key].items()
-                        if not isinstance(told.get(word), str) or (allowed and told[word] not in allowed))
+        yield from _wrong_entries(value, key, _ENTRIES[key])
+        for name, told in value.items() if isinstance(value, dict) and key == "computes" else ():
+            if isinstance(told, dict):
+                yield from _wrong_times(told, f"{key}.{name}")
         if key == "identities":
-            yield from (f"identities.{name}" for name in _WORKERS if name not in value)
+            yield from (f"identities.{name}" for name in _WORKERS if isinstance(value, dict) and name not in value)
     yield from (f"{path} (a secret)" for path in _secrets(document, ""))
+
+
+def _wrong_entries(value: Any, path: str, entry: Mapping[str, tuple[str, ...]]) -> Iterable[str]:
+    """What of a map of objects is none, or has a wrong text."""
+    if not isinstance(value, dict):
+        yield path
+        return
+    for name, told in value.items():
+        if not isinstance(told, dict):
+            yield f"{path}.{name}"
+            continue
+        yield from (f"{path}.{name}.{word}" for word, allowed in entry.items()
+                    if not isinstance(told.get(word), str) or (allowed and told[word] not in allowed))
+
+
+def _wrong_times(told: Mapping[str, Any], path: str) -> Iterable[str]:
+    """What is wrong with the times at which an instance starts and stops."""
+    if not isinstance(told.get("idle_shutdown"), str | None):
+        yield f"{path}.idle_shutdown"
+    if told.get("schedules") is not None:
+        yield from _wrong_entries(told["schedules"], f"{path}.schedules", _SCHEDULE)
 
 
 def _secrets(value: Any, path: str) -> Iterable[str]:

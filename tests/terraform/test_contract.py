@@ -41,6 +41,19 @@ def test_an_output_that_is_renamed_is_noticed_without_terraform(tmp_path: Path) 
         check(tree / "stages" / "prod")
 
 
+def test_a_stage_tells_on_what_azurerm_cannot_do() -> None:
+    from mlops_lib.infra.contract import LATER
+
+    aml = module("modules/stage").outputs["aml"].value
+    assert set(LATER) <= set(aml)
+    assert aml["kubernetes"] == "${module.compute.kubernetes}"
+    compute = module("modules/compute")
+    assert compute.outputs["kubernetes"].value == "${var.kubernetes}"
+    for told in ("idle_shutdown", "schedules"):
+        assert f"{told} " in compute.variables["instances"].type.replace("=", " = ")
+        assert f"var.instances[name].{told}" in str(compute.outputs["computes"].value)
+
+
 def test_the_stages_are_told_the_same_things_and_say_the_same() -> None:
     dev = module("stages/dev")
     for name in STAGES[1:]:

@@ -2,12 +2,15 @@
 
 locals {
   patterns = {
-    cluster  = "^[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]$"
-    duration = "^P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+S)?)?$"
-    guid     = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
-    instance = "^[a-zA-Z][a-zA-Z0-9-]{2,22}[a-zA-Z0-9]$"
-    size     = "^Standard_[A-Za-z0-9_-]+$"
-    subnet   = "(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\\.Network/virtualNetworks/[^/]+/subnets/[^/]+$"
+    cluster    = "^[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]$"
+    cron       = "^[0-9*,/-]+( [0-9A-Za-z*,/-]+){4}$"
+    duration   = "^P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+S)?)?$"
+    guid       = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+    instance   = "^[a-zA-Z][a-zA-Z0-9-]{2,22}[a-zA-Z0-9]$"
+    kubernetes = "(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/(Microsoft\\.ContainerService/managedClusters|Microsoft\\.Kubernetes/connectedClusters)/[^/]+$"
+    namespace  = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+    size       = "^Standard_[A-Za-z0-9_-]+$"
+    subnet     = "(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\\.Network/virtualNetworks/[^/]+/subnets/[^/]+$"
   }
 }
 

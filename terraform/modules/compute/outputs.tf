@@ -1,5 +1,5 @@
 output "computes" {
-  description = "Computes by name: kind (cluster or instance), size, and for a cluster how few and how many nodes."
+  description = "Computes by name: kind (cluster or instance), size, for a cluster how few and how many nodes, and for an instance when it is to start and stop."
   value = merge(
     {
       for name, cluster in azurerm_machine_learning_compute_cluster.this : name => {
@@ -14,10 +14,17 @@ output "computes" {
     {
       for name, instance in azurerm_machine_learning_compute_instance.this : name => {
         id             = instance.id
+        idle_shutdown  = var.instances[name].idle_shutdown
         kind           = "instance"
+        schedules      = var.instances[name].schedules
         user_object_id = var.instances[name].user_object_id
         vm_size        = instance.virtual_machine_size
       }
     },
   )
+}
+
+output "kubernetes" {
+  description = "Kubernetes clusters by the name that jobs use, for 'mlops stage configure' to attach."
+  value       = var.kubernetes
 }

@@ -65,9 +65,15 @@ variable "identity_id" {
 }
 
 variable "instances" {
-  description = "Compute instances by name, which is unique in the region: a machine for one person each, who is told by the object id in Entra. Any change makes another machine. When they shut down is not said here: azurerm cannot."
+  description = "Compute instances by name, which is unique in the region: a machine for one person each, who is told by the object id in Entra. Any change makes another machine. azurerm knows neither idle_shutdown (after how long without work it stops, as ISO 8601 writes it) nor schedules (when it starts and stops: a cron expression, in a time zone that Windows names), so they are only told on, and 'mlops stage configure' sets them; null: as its user sets it in the studio."
   type = map(object({
-    description    = optional(string)
+    description   = optional(string)
+    idle_shutdown = optional(string)
+    schedules = optional(map(object({
+      action    = string
+      cron      = string
+      time_zone = optional(string, "UTC")
+    })))
     subnet_id      = optional(string)
     user_object_id = string
     vm_size        = optional(string, "Standard_DS3_v2")
@@ -83,6 +89,26 @@ variable "instances" {
   validation {
     condition     = length(setintersection([for name in keys(var.clusters) : lower(name)], [for name in keys(var.instances) : lower(name)])) == 0
     error_message = "Clusters and instances share one set of names; twice: ${join(", ", setintersection([for name in keys(var.clusters) : lower(name)], [for name in keys(var.instances) : lower(name)]))}."
+  }
+
+  validation {
+    condition     = alltrue([for instance in var.instances : instance.idle_shutdown == null ? true : can(regex(local.patterns.duration, instance.idle_shutdown)) && can(regex("[0-9]", instance.idle_shutdown)) && !endswith(instance.idle_shutdown, "T")])
+    error_message = "idle_shutdown is an ISO 8601 duration like PT30M; not so in: ${join(", ", [for name, instance in var.instances : "${name} = ${instance.idle_shutdown}" if instance.idle_shutdown == null ? false : !(can(regex(local.patterns.duration, instance.idle_shutdown)) && can(regex("[0-9]", instance.idle_shutdown)) && !endswith(instance.idle_shutdown, "T"))])}."
+  }
+
+  validation {
+    condition     = alltrue([for instance in var.instances : instance.schedules == null ? true : length(instance.schedules) <= 4])
+    error_message = "An instance has four schedules at most; more has: ${join(", ", [for name, instance in var.instances : name if instance.schedules == null ? false : length(instance.schedules) > 4])}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for instance in var.instances : [for schedule in coalesce(instance.schedules, {}) : contains(["start", "stop"], schedule.action)]]))
+    error_message = "A schedule's action is start or stop; not so in: ${join(", ", flatten([for name, instance in var.instances : [for key, schedule in coalesce(instance.schedules, {}) : "${name}.${key} = ${schedule.action}" if !contains(["start", "stop"], schedule.action)]]))}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for instance in var.instances : [for schedule in coalesce(instance.schedules, {}) : can(regex(local.patterns.cron, schedule.cron))]]))
+    error_message = "A cron expression has five fields, as in \"0 19 * * 1-5\"; not so in: ${join(", ", flatten([for name, instance in var.instances : [for key, schedule in coalesce(instance.schedules, {}) : "${name}.${key} = ${schedule.cron}" if !can(regex(local.patterns.cron, schedule.cron))]]))}."
   }
 
   validation {
@@ -103,6 +129,37 @@ variable "instances" {
   validation {
     condition     = var.public_ips || var.managed_network || alltrue([for instance in var.instances : instance.subnet_id != null])
     error_message = "An instance without a public address is in a managed network or has a subnet_id; neither is so for: ${join(", ", [for name, instance in var.instances : name if instance.subnet_id == null])}."
+  }
+}
+
+variable "kubernetes" {
+  description = "Kubernetes clusters that jobs run on, by the name that jobs use: AKS or Azure Arc, with Azure ML's extension. cluster_id: the cluster's resource id; namespace: where jobs run in it; instance_type: which of its instance types jobs get, null for its default. azurerm cannot attach them, so they are only told on: 'mlops stage configure' does."
+  type = map(object({
+    cluster_id    = string
+    instance_type = optional(string)
+    namespace     = optional(string, "default")
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for name, cluster in var.kubernetes : can(regex(local.patterns.cluster, name))])
+    error_message = "The name of a Kubernetes compute has 3 to 32 letters, digits and '-', a letter first and no '-' last; not so: ${join(", ", [for name, cluster in var.kubernetes : name if !can(regex(local.patterns.cluster, name))])}."
+  }
+
+  validation {
+    condition     = length(setintersection([for name in keys(var.kubernetes) : lower(name)], [for name in concat(keys(var.clusters), keys(var.instances)) : lower(name)])) == 0
+    error_message = "Computes share one set of names; twice: ${join(", ", setintersection([for name in keys(var.kubernetes) : lower(name)], [for name in concat(keys(var.clusters), keys(var.instances)) : lower(name)]))}."
+  }
+
+  validation {
+    condition     = alltrue([for cluster in var.kubernetes : can(regex(local.patterns.kubernetes, cluster.cluster_id))])
+    error_message = "cluster_id is the resource id of an AKS or Azure Arc cluster; not so in: ${join(", ", [for name, cluster in var.kubernetes : "${name} = ${cluster.cluster_id}" if !can(regex(local.patterns.kubernetes, cluster.cluster_id))])}."
+  }
+
+  validation {
+    condition     = alltrue([for cluster in var.kubernetes : can(regex(local.patterns.namespace, cluster.namespace))])
+    error_message = "A namespace has up to 63 small letters, digits and '-'; not so in: ${join(", ", [for name, cluster in var.kubernetes : "${name} = ${cluster.namespace}" if !can(regex(local.patterns.namespace, cluster.namespace))])}."
   }
 }
 

@@ -334,6 +334,7 @@ module "compute" {
   clusters        = var.clusters
   identity_id     = module.identities.identities.jobs.id
   instances       = var.instances
+  kubernetes      = var.kubernetes
   location        = var.location
   managed_network = local.isolated
   public_ips      = !local.isolated && !local.private

@@ -18,6 +18,7 @@ output "aml" {
     }
     identities    = module.identities.identities
     computes      = module.compute.computes
+    kubernetes    = module.compute.kubernetes
     datastores    = { for name, datastore in module.datastore : name => merge(datastore.datastore, { access = var.datastores[name].access }) }
     app_insights  = { id = module.application_insights.id }
     log_analytics = { id = module.log_analytics.id }

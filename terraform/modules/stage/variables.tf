@@ -229,7 +229,13 @@ variable "image_build_compute" {
 variable "instances" {
   description = "Compute instances by name, which is unique in the region, in dev only: a machine for one person each, told by the object id in Entra. See the module compute."
   type = map(object({
-    description    = optional(string)
+    description   = optional(string)
+    idle_shutdown = optional(string)
+    schedules = optional(map(object({
+      action    = string
+      cron      = string
+      time_zone = optional(string, "UTC")
+    })))
     subnet_id      = optional(string)
     user_object_id = string
     vm_size        = optional(string, "Standard_DS3_v2")
@@ -263,6 +269,17 @@ variable "key_vault" {
     shared_id        = optional(string)
     sku              = optional(string, "standard")
   })
+  default  = {}
+  nullable = false
+}
+
+variable "kubernetes" {
+  description = "Kubernetes clusters that jobs run on, by the name that jobs use. Told on, for 'mlops stage configure' to attach. See the module compute."
+  type = map(object({
+    cluster_id    = string
+    instance_type = optional(string)
+    namespace     = optional(string, "default")
+  }))
   default  = {}
   nullable = false
 }

@@ -10,7 +10,7 @@ module "stage" {
   }
   data_scientists_may = "write"
   # A machine for one person each, told by the object id in Entra:
-  #   anna-flights = { user_object_id = "00000000-0000-0000-0000-000000000000" }
+  #   anna-flights = { idle_shutdown = "PT1H", user_object_id = "00000000-0000-0000-0000-000000000000" }
   instances           = {}
   key_vault           = { retention_days = 7 } # a vault that was deleted keeps its name for so long
   location            = var.location

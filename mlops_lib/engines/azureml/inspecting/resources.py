@@ -9,11 +9,12 @@ from typing import Any, Final
 from ....errors import did_you_mean
 from ....infra import Compute, Datastore, Stage
 from ....infra.roles import account_id, container_id
+from ..configuring import changes, hindrances
 from ..workspace import Workspace
 from .report import Fact, Lack, Report, Unread
 
 _ML: Final = "2024-10-01"
-_COMPUTES: Final = {"cluster": "AmlCompute", "instance": "ComputeInstance"}
+_COMPUTES: Final = {"cluster": "AmlCompute", "instance": "ComputeInstance", "kubernetes": "Kubernetes"}
 _DATASTORES: Final = {"blob": "AzureBlob", "adls_gen2": "AzureDataLakeGen2", "file_share": "AzureFile"}
 # Where each type of datastore says what of the account it shows.
 _HOLDS: Final = {"blob": "containerName", "adls_gen2": "filesystem", "file_share": "fileShareName"}
@@ -128,15 +129,22 @@ def _computes(workspace: Workspace) -> Report:
     look = workspace.look_at_all(f"{workspace.path}/computes", doing="list the computes", version=_ML)
     if look.found is None:
         return Report(unread=(Unread.of("the computes", look),)) if look.denied else Report()
-    there = {item["name"]: item.get("properties") or {} for item in look.found}
+    stage, there = workspace.stage, {item["name"]: item.get("properties") or {} for item in look.found}
     facts, lacks = [], []
-    for name, told in sorted(workspace.stage.computes.items()):
+    for name, told in sorted(stage.computes.items()):
         found = there.get(name)
+        if found is None and told.kind == "kubernetes":
+            continue  # not attached yet, which is told below
         if found is None:
             lacks.append(_absent("compute", name, there))
             continue
         facts.append(Fact("compute", name, str(found.get("provisioningState") or "Succeeded"), _machine(found)))
         lacks += _unlike(name, told, found)
+    lacks += [Lack(what=f"the compute {change.compute!r} is not configured as the outputs wish",
+                   why=change.what, fix=f"mlops stage configure {stage.name}") for change in changes(stage, there)]
+    lacks += [Lack(what=f"stage {stage.name!r} cannot be configured as its outputs wish", why=hindrance,
+                   fix="correct the variables of Terraform and apply again") for hindrance in hindrances(stage, there)
+              if not hindrance.startswith("there is no compute")]
     return Report(tuple(facts), tuple(lacks))
 
 

@@ -179,3 +179,93 @@ run "instance_that_nothing_reaches" {
 
   expect_failures = [var.instances]
 }
+
+run "idle_shutdown_that_is_no_duration" {
+  command = plan
+
+  variables {
+    instances = { anna = { idle_shutdown = "30 minutes", user_object_id = "00000000-0000-0000-0000-0000000000e1" } }
+  }
+
+  expect_failures = [var.instances]
+}
+
+run "five_schedules" {
+  command = plan
+
+  variables {
+    instances = {
+      anna = {
+        schedules      = { for hour in ["1", "2", "3", "4", "5"] : "at-${hour}" => { action = "stop", cron = "0 ${hour} * * *" } }
+        user_object_id = "00000000-0000-0000-0000-0000000000e1"
+      }
+    }
+  }
+
+  expect_failures = [var.instances]
+}
+
+run "schedule_that_does_neither" {
+  command = plan
+
+  variables {
+    instances = {
+      anna = { schedules = { evening = { action = "pause", cron = "0 19 * * *" } }, user_object_id = "00000000-0000-0000-0000-0000000000e1" }
+    }
+  }
+
+  expect_failures = [var.instances]
+}
+
+run "schedule_with_too_few_fields" {
+  command = plan
+
+  variables {
+    instances = {
+      anna = { schedules = { evening = { action = "stop", cron = "19:00" } }, user_object_id = "00000000-0000-0000-0000-0000000000e1" }
+    }
+  }
+
+  expect_failures = [var.instances]
+}
+
+run "kubernetes_name_with_an_underscore" {
+  command = plan
+
+  variables {
+    kubernetes = { on_prem = { cluster_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-k8s/providers/Microsoft.ContainerService/managedClusters/aks" } }
+  }
+
+  expect_failures = [var.kubernetes]
+}
+
+run "kubernetes_by_the_name_of_a_cluster" {
+  command = plan
+
+  variables {
+    clusters   = { gpu = { vm_size = "Standard_DS3_v2" } }
+    kubernetes = { GPU = { cluster_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-k8s/providers/Microsoft.ContainerService/managedClusters/aks" } }
+  }
+
+  expect_failures = [var.kubernetes]
+}
+
+run "kubernetes_by_name" {
+  command = plan
+
+  variables {
+    kubernetes = { k8s = { cluster_id = "aks-flights" } }
+  }
+
+  expect_failures = [var.kubernetes]
+}
+
+run "namespace_in_capitals" {
+  command = plan
+
+  variables {
+    kubernetes = { k8s = { cluster_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-k8s/providers/Microsoft.Kubernetes/connectedClusters/edge", namespace = "Jobs" } }
+  }
+
+  expect_failures = [var.kubernetes]
+}

@@ -101,3 +101,34 @@ run "gives_a_machine_to_one_person" {
     error_message = "With an identity it would not shut down when idle."
   }
 }
+
+run "tells_on_what_azurerm_cannot_do" {
+  command = plan
+
+  variables {
+    instances = {
+      anna = {
+        idle_shutdown  = "PT30M"
+        schedules      = { evening = { action = "stop", cron = "0 19 * * 1-5" } }
+        user_object_id = "00000000-0000-0000-0000-0000000000e1"
+      }
+      bert = { user_object_id = "00000000-0000-0000-0000-0000000000e2" }
+    }
+    kubernetes = { k8s = { cluster_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-k8s/providers/Microsoft.ContainerService/managedClusters/aks" } }
+  }
+
+  assert {
+    condition     = output.computes["anna"].idle_shutdown == "PT30M" && output.computes["anna"].schedules["evening"] == { action = "stop", cron = "0 19 * * 1-5", time_zone = "UTC" }
+    error_message = "When Anna's machine stops is not told on."
+  }
+
+  assert {
+    condition     = output.computes["bert"].idle_shutdown == null && output.computes["bert"].schedules == null
+    error_message = "Of Bert's machine nothing is said, and something is told on."
+  }
+
+  assert {
+    condition     = output.kubernetes["k8s"].namespace == "default" && output.kubernetes["k8s"].instance_type == null
+    error_message = "The cluster is not told on as it is."
+  }
+}
