@@ -124,6 +124,25 @@ def test_raw_flights_are_scored_all_of_them(flights: Path) -> None:
     assert counts["rows"] == counts["predictions"] == 336_776
 
 
+def test_drift_is_reported_and_fails_the_run_when_asked(flights: Path) -> None:
+    done = mlops("run", "drift", "--json", folder=flights)
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    report = Path(run["outputs"]["report"]["path"])
+    told = json.loads((report / "drift.json").read_text())
+    assert {"temp", "dewp"} <= set(told["drifted"])  # autumn beside the months before it
+    assert {"carrier", "origin", "distance", "probability"}.isdisjoint(told["drifted"])
+    assert run["metrics"]["drift"]["drifted"] == len(told["drifted"])
+    assert run["metrics"]["drift"]["prediction.psi"] == told["predictions"]["psi"] > 0
+
+    failed = mlops("run", "drift", "--set", "fail_on_drift=true", "--json", folder=flights)
+    assert failed.returncode == 1
+    assert "are past their limits; the report is in outputs/drift" in failed.stderr
+    name = json.loads(failed.stdout)["run"]
+    assert list((flights / ".mlops").glob(f"**/{name}/**/outputs/drift/report.html"))
+
+
+
 def test_every_file_of_the_example_compiles_without_a_finding() -> None:
     done = mlops("validate", folder=ROOT)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "no mistakes found\n")

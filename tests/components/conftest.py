@@ -46,6 +46,12 @@ def command_of(name: str, values: Mapping[str, object], outputs: Mapping[str, ob
     return [sys.executable, "-W", "ignore", *words[1:]]
 
 
+def includes(name: str) -> list[str]:
+    """The folders of what the component's code includes, which Azure ML puts beside it."""
+    spec = yaml.safe_load((ROOT / "components" / name / "component.yml").read_text())
+    return sorted({str((ROOT / "components" / name / path).resolve().parent) for path in spec.get("additional_includes", ())})
+
+
 def run(name: str, work: Path, values: Mapping[str, object], outputs: Mapping[str, object], tracking: str) -> Outcome:
     """Run a component's script in a process of its own, in the empty folder *work*."""
     environment = {
@@ -54,6 +60,7 @@ def run(name: str, work: Path, values: Mapping[str, object], outputs: Mapping[st
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "OMP_NUM_THREADS": "1",
         "PYTHONDONTWRITEBYTECODE": "1",  # or the code folder, which is hashed, gets a __pycache__
+        "PYTHONPATH": os.pathsep.join(includes(name)),
     }
     words = command_of(name, values, outputs)
     words[3] = str(ROOT / "components" / name / "src" / words[3])
