@@ -92,11 +92,29 @@ def isolated(environment: Environment | None, conda: Any, named: str, folder: Pa
         parts += [f"paths, whose content no version tells: {listing(found.local)}"] if found.local else []
         raise InputError(f"the environment {name!r} cannot be isolated", place=place, why="it lists " + " and ".join(parts),
                          fix="run without --isolate, or list packages of PyPI under 'pip:'")
-    version, python = _interpreter(found.python, name, place)
-    requirements = (*found.requirements, *in_files(found, environment, place))
-    told = json.dumps({"python": version, "at": python, "requirements": requirements})
+    return software(name, found.python, (*found.requirements, *in_files(found, environment, place)), folder, place=place,
+                    otherwise=", or run without --isolate")
+
+
+def software(name: str, python: str | None, requirements: tuple[str, ...], folder: Path, *, place: Place | None = None,
+             otherwise: str = "") -> Software:
+    """The isolated environment of these packages.
+
+    Args:
+        name: For messages.
+        python: The version, or its beginning; None for that of this process.
+        requirements: Lines of a requirements file.
+        folder: Where environments are kept.
+        place: Where it is asked for.
+        otherwise: What else helps when that Python is not there.
+
+    Raises:
+        InputError: the Python that is asked for is not on this machine; RunError: uv is not installed.
+    """
+    version, found = _interpreter(python, name, place, otherwise)
+    told = json.dumps({"python": version, "at": found, "requirements": requirements})
     key = hashlib.sha256(told.encode()).hexdigest()[:24]
-    return Software(name=name, python=python, version=version, requirements=requirements, folder=folder / key)
+    return Software(name=name, python=found, version=version, requirements=requirements, folder=folder / key)
 
 
 def in_files(found: Wanted, environment: Environment, place: Place | None) -> Iterator[str]:
@@ -135,7 +153,7 @@ def uv_program() -> str:
 
 
 @functools.lru_cache
-def _interpreter(asked: str | None, name: str, place: Place | None) -> tuple[str, str]:
+def _interpreter(asked: str | None, name: str, place: Place | None, otherwise: str) -> tuple[str, str]:
     """Version and path of an interpreter on this machine; ours when none is asked for, or when it fits."""
     ours = ".".join(map(str, sys.version_info[:3]))
     if asked is None or f"{ours}.".startswith(f"{asked}."):
@@ -147,7 +165,7 @@ def _interpreter(asked: str | None, name: str, place: Place | None) -> tuple[str
                        key=lambda version: [int(part) for part in version.split(".") if part.isdecimal()])
         raise InputError(f"the environment {name!r} wants Python {asked}, which is not on this machine", place=place,
                          why=f"there are {listing(known)}" if known else "uv finds none",
-                         fix=f"install Python {asked}, or run without --isolate")
+                         fix=f"install Python {asked}{otherwise}")
     version = subprocess.run([found, "-c", "import platform; print(platform.python_version())"], capture_output=True, text=True,
                              timeout=_SECONDS, check=True).stdout.strip()
     return version, found
