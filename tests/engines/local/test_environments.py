@@ -199,7 +199,7 @@ def test_without_uv_there_is_one_clear_error(shop: Any, monkeypatch: pytest.Monk
     code = "import sys; sys.executable = '/nowhere/python'; from mlops_lib.cli import main; main(['plan', 'p', '--isolate'])"
     done = subprocess.run([sys.executable, "-c", code], cwd=shop.root, env={"PATH": str(bare)}, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == "uv is not installed\n  why: it builds isolated environments\n  fix: pip install 'mlops-lib[isolate]'\n"
+    assert done.stderr == "uv is not installed\n  why: it builds and resolves environments\n  fix: pip install 'mlops-lib[isolate]'\n"
 
 
 def test_a_shell_of_an_isolated_step_is_in_its_environment(shop: Any) -> None:
