@@ -45,6 +45,7 @@ from .spec.reading import literal_text
 if TYPE_CHECKING:
     from .dsl import ComponentFunction
     from .engines import Listener, Run
+    from .engines.assets import Registered
     from .engines.local.facts import Ground
     from .graph import Graph
     from .infra import Stage
@@ -534,6 +535,35 @@ class Project:
             raise InputError(f"run {run.id} is on this machine", fix="Ctrl-C in its terminal stops it")
         with Workspace(self.stage(run.stage, outputs=run.request.get("stage_outputs"))) as workspace:
             cancel(workspace, run.id)
+
+    def register(self, kind: str, files: Iterable[str | Path], *, on: Stage | None = None) -> tuple[Registered, ...]:
+        """Register what files say, each content once.
+
+        Args:
+            kind: ``component``, ``environment``, ``data`` or ``model``.
+            files: Their YAML.
+            on: In the workspace of this stage; None for the registry of this machine, which has data and models.
+
+        Raises:
+            CompileError: files have mistakes; InputError: a version exists with other content, and nothing was registered;
+            StageError: the stage cannot be reached, or lacks what they name.
+        """
+        from .engines.assets import wanted
+        from .engines.local.assets import register as register_here
+        from .stores.store import Store
+
+        store, catalogue = Store.open(self.root), self.catalogue()
+        try:
+            things = wanted([Path(os.path.abspath(file)) for file in files], kind, catalogue, store)
+            if on is None:
+                return register_here(things, store)
+            from .engines.azureml.assets import register
+            from .engines.azureml.workspace import Workspace
+
+            with Workspace(on) as workspace:
+                return register(workspace, things, catalogue)
+        finally:
+            store.close()
 
     def check_allowed(self, pipeline: str, stage: str) -> None:
         """See that a pipeline may run on a stage.

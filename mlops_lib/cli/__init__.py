@@ -760,53 +760,13 @@ def _open_shell(job: str) -> Callable[[Invocation], int]:
 # --- assets ----------------------------------------------------------------------------------------------------------
 
 
-def _asset_group(kind: str, word: str) -> click.Group:
-    @click.group(word, help=f"{word.capitalize()} that pipelines on this machine have registered.")
-    def group() -> None:
-        pass
-
-    @group.command("list", help=f"The newest version of each of the {word}.")
-    @json_option
-    @click.pass_context
-    def list_assets(context: click.Context, as_json: bool) -> None:
-        store = _store(context)
-        found = store.assets.latest(kind)
-        if as_json:
-            _print_json([_asset_json(record, store) for record in found])
-            return
-        if not found:
-            click.echo(f"no {word} yet: a pipeline's named output registers one", err=True)
-            return
-        _columns([("NAME", "VERSION", "TYPE", "MADE BY")] + [
-            (record.name, record.version, record.type, record.run) for record in found])
-
-    @group.command("show", help="NAME, NAME:VERSION or NAME@latest: its versions, where it is and what made it.")
-    @click.argument("name")
-    @json_option
-    @click.pass_context
-    def show_asset(context: click.Context, name: str, as_json: bool) -> None:
-        store = _store(context)
-        bare, _, version = name.removeprefix("azureml:").replace("@", ":").partition(":")
-        record = store.assets.find(kind, bare, version or "latest")
-        versions = [other.version for other in store.assets.versions(kind, bare)]
-        if as_json:
-            _print_json(_asset_json(record, store) | {"versions": versions})
-            return
-        _columns([("name", record.name), ("version", record.version), ("type", record.type),
-                  ("path", _short(store.folder / record.path)), ("content", record.digest),
-                  ("made by", f"step {record.step} of run {record.run}"), ("versions", ", ".join(versions))])
-
-    return group
-
-
 def _asset_json(record: AssetRecord, store: Store) -> dict[str, Any]:
     return {"name": record.name, "version": record.version, "type": record.type, "path": str(store.folder / record.path),
             "digest": record.digest, "created": record.created, "run": record.run, "step": record.step}
 
 
-cli.add_command(_asset_group("data", "data"))
-
-from . import compile as _compile  # noqa: E402, F401  registers its commands, which need what stands above
+from . import assets as _assets  # noqa: E402, F401  registers its commands, which need what stands above
+from . import compile as _compile  # noqa: E402, F401
 from . import configure as _configure  # noqa: E402, F401
 from . import emulate as _emulate  # noqa: E402, F401
 from . import models as _models  # noqa: E402, F401

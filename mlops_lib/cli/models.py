@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Who acts, first that is set; CI systems say it of the person who started them.
 _ACTORS = ("MLOPS_ACTOR", "GITHUB_ACTOR", "BUILD_REQUESTEDFOREMAIL")
-in_option = click.option("--in", "where", metavar="STAGE", default="runs", show_default=True,
+in_option = click.option("--in", "--on", "where", metavar="STAGE", default="runs", show_default=True,
                          help="Whose models: those of runs on this machine, or of a stage.")
 
 
@@ -104,7 +104,7 @@ def list_models(context: click.Context, where: str, local: bool | None, outputs:
             _say("no models yet: a pipeline's named output registers one")
         else:
             _columns([("NAME", "VERSION", "TYPE", "MADE BY")] + [
-                (record.name, record.version, record.type, record.run) for record in records])
+                (record.name, record.version, record.type, record.run or record.step) for record in records])
         return
     with _registries(project, store, local, outputs) as registries:
         _list_stage(registries.stage(where), as_json)
@@ -172,7 +172,8 @@ def _show(found: RunModels | Shelf, name: str, store: Store, as_json: bool) -> N
     origin = lineage.get("origin") or {}
     rows = [("name", version.name), ("version", version.version), ("type", version.type),
             ("path", where if isinstance(where := found.path(version), str) else _short(where)), ("content", version.digest),
-            ("made by", f"step {origin.get('step')} of run {origin.get('run')}"), ("commit", origin.get("git_commit") or "–"),
+            ("made by", f"the file {origin['file']}" if origin.get("file") else
+             f"step {origin.get('step')} of run {origin.get('run')}"), ("commit", origin.get("git_commit") or "–"),
             ("versions", ", ".join(other.version for other in versions))]
     if not isinstance(found, RunModels):
         rows.append(("champion", champion.version if champion else "–"))

@@ -202,6 +202,8 @@ class RunModels:
         """What made a version: the run, the step that wrote these bytes first, its code, and all data that it depends on."""
         records = self._store.records
         asset = self._store.assets.find(MODEL, version.name, version.version)
+        if not asset.run:
+            return {"run": None, "step": None, "file": asset.step, "digest": version.digest}
         run = records.run(asset.run)
         steps = {step.name: step for step in records.steps(run.id)}
         maker = next((step for step in steps.values()

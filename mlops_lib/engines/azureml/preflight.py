@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -102,6 +102,11 @@ def check(workspace: Workspace, graph: Graph, catalogue: Catalogue) -> None:
                          why="; ".join(lacking), fix=f"see: mlops stage show {workspace.stage.name}")
 
 
+def lacking(workspace: Workspace, things: Sequence[Named], catalogue: Catalogue) -> list[str]:
+    """What of *things* a workspace lacks, in words; an environment that the project has is registered there."""
+    return [told for told in workspace.each(lambda one: _lacks(workspace, one, catalogue), things) if told]
+
+
 def _lacks(workspace: Workspace, one: Named, catalogue: Catalogue) -> str:
     segment = f"{_SEGMENTS[one.kind]}/{one.name}" + (f"/versions/{one.version}" if one.version else "")
     found = workspace.find(segment, doing=f"look for {one.kind} {one.name!r}")
@@ -160,4 +165,4 @@ def _storage(stage: Stage, about: Mapping[str, Any]) -> str:
     return ""
 
 
-__all__ = ["Named", "check", "named"]
+__all__ = ["Named", "check", "lacking", "named"]
