@@ -7,7 +7,7 @@ import dataclasses
 import datetime
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,12 +113,17 @@ class Project:
                          stages=self.settings.stages, against=against or self.settings.champion)
 
     def _check_stage(self, name: str) -> None:
+        known = self._stages()
+        if name not in known:
+            raise InputError(f"there is no stage {name!r}", fix=did_you_mean(name, known))
+
+    def _stages(self) -> list[str]:
+        """The stages that anything says there are."""
+        from .infra.sources import known
         from .stores.stages import stages
         from .stores.store import FOLDER
 
-        known = stages(self.root / FOLDER, self.settings.stages)
-        if name not in known:
-            raise InputError(f"there is no stage {name!r}", fix=did_you_mean(name, known))
+        return stages(self.root / FOLDER, [*self.settings.stages, *known(self.root, published=self.settings.published)])
 
     # --- components and pipelines ------------------------------------------------------------------------------------
 
@@ -147,8 +152,8 @@ class Project:
             names |= set(pipelines.available(self._cast(self.catalogue()), self.settings))
         return sorted(names)
 
-    def load(self, name: str, values: Mapping[str, str] | None = None,
-             against: str | None = None) -> tuple[PipelineJob, str, Catalogue]:
+    def load(self, name: str, values: Mapping[str, str] | None = None, against: str | None = None, *,
+             on: Callable[[], Stage] | None = None) -> tuple[PipelineJob, str, Catalogue]:
         """A pipeline by name or file, linked, with values for its inputs.
 
         A path means that file. Of a name, a file in ``pipelines/`` that was written by hand comes first; then what the
@@ -159,6 +164,7 @@ class Project:
             values: Texts for inputs, as ``--set`` takes them.
             against: The stage whose champion evaluate compares with, when the roles give the pipeline, and that
                 ``@champion`` means; default: that of the settings.
+            on: The stage whose workspace it is for: what champions there are is asked there.
 
         Returns:
             The pipeline, a name for it, and the files it was read from.
@@ -173,32 +179,42 @@ class Project:
         if path is not None and (name.endswith(_SUFFIXES) or not _rendered(path)):
             job = catalogue.pipeline(path, lambda job: with_values(_fired(job, stem), given))
         else:
-            champion = given.get("champion") or self._champion(catalogue.against)
-            job = self._assembled(stem, catalogue, change=lambda job: with_values(job, given), champion=champion)
+            champion = given.get("champion") or self._champion(stem, catalogue.against, on)
+            scores = on is not None and stem == "score" and "model" not in given
+            job = self._assembled(stem, catalogue, change=lambda job: with_values(job, given), champion=champion,
+                                  label=on().name if scores and on is not None and self._has_champion(None, on) else None)
         return job, stem, catalogue
 
-    def _champion(self, stage: str | None) -> str | None:
+    def _champion(self, pipeline: str, stage: str | None, on: Callable[[], Stage] | None) -> str | None:
         """A reference to the champion of a stage, which the settings may know better; None when it has none."""
-        if stage is None or "champion" in self.settings.inputs:
+        if stage is None or "champion" in self.settings.inputs or pipeline not in ("evaluate", self.settings.experiment):
             return None
+        return f"azureml:{self.settings.experiment}@{stage}" if self._has_champion(stage, on) else None
+
+    def _has_champion(self, stage: str | None, on: Callable[[], Stage] | None) -> bool:
+        """Whether the project's model has a champion: on this machine, or in the workspace of *stage*, or of *on* itself."""
+        name = self.settings.experiment
+        if on is not None:
+            from .engines.azureml.labels import has_champion
+
+            here = on()
+            return has_champion(here if stage in (None, here.name) else self.stage(stage), name)
         from .stores.models import champion_of
         from .stores.stages import StageModels
         from .stores.store import FOLDER
 
-        name = self.settings.experiment
-        return f"azureml:{name}@{stage}" if champion_of(StageModels(self.root / FOLDER, stage), name) else None
+        return champion_of(StageModels(self.root / FOLDER, stage or ""), name) is not None
 
     def _assembled(self, name: str, catalogue: Catalogue, *, folder: Path | None = None,
-                   change: Change | None = None, champion: str | None = None) -> PipelineJob:
+                   change: Change | None = None, champion: str | None = None, label: str | None = None) -> PipelineJob:
         parts = self._cast(catalogue)
         if parts == pipelines.Cast() or name not in (*pipelines.ROLES, self.settings.experiment):
             raise InputError(f"no pipeline {name!r}", why="neither a file in pipelines/ nor a role of the components",
                              fix=did_you_mean(name, self.pipeline_names()))
         given = self.settings
         if champion is not None:
-            model = Data(path=champion, type="mlflow_model")
-            given = dataclasses.replace(given, inputs={"champion": model, **given.inputs})
-        job = pipelines.assemble(name, parts, given, folder=str(folder or self.root))
+            given = dataclasses.replace(given, inputs={"champion": Data(path=champion, type="mlflow_model"), **given.inputs})
+        job = pipelines.assemble(name, parts, given, folder=str(folder or self.root), label=label or pipelines.LATEST)
         linked = catalogue.link(job, change)
         catalogue.raise_errors()
         return linked
@@ -451,8 +467,9 @@ class Project:
             store.close()
 
     def run_on(self, stage: Stage, job: PipelineJob, name: str, catalogue: Catalogue, *, request: Mapping[str, Any],
-               key: str | None = None, reuse: bool = True, outputs: Iterable[str] = (), follow: bool = True,
-               cancel: bool = False, resolve: bool = False, listener: Listener = lambda event: None) -> Run:
+               key: str | None = None, against: str | None = None, reuse: bool = True, outputs: Iterable[str] = (),
+               follow: bool = True, cancel: bool = False, resolve: bool = False,
+               listener: Listener = lambda event: None) -> Run:
         """Run a linked pipeline on Azure ML.
 
         Args:
@@ -462,6 +479,7 @@ class Project:
             catalogue: The files that it was read from.
             request: What to ask for to run it again.
             key: Runs of the same content with the same key are the same run; None for a new one.
+            against: The stage that ``@champion`` is about; None for *stage*.
             reuse: False runs every step again.
             outputs: The pipeline's outputs to download at the end.
             follow: False returns as soon as it is submitted.
@@ -474,6 +492,7 @@ class Project:
             something; Canceled: the user stopped it, or stopped following it.
         """
         from .engines.azureml.engine import AzureEngine, Wishes
+        from .engines.azureml.labels import Labels
         from .engines.azureml.submission import prepare
         from .engines.azureml.workspace import Workspace
         from .stores.store import Store
@@ -481,8 +500,10 @@ class Project:
         self.check_allowed(name, stage.name)
         store = Store.open(self.root)
         try:
-            plan, submission = prepare(job, self.graph(job, name), catalogue, store, key=key, force=not reuse)
             with Workspace(stage) as workspace:
+                labels = Labels(workspace, against=against, known=self._stages(), opened=self.stage)
+                job = labels.resolved(job)
+                plan, submission = prepare(job, self.graph(job, name), catalogue, store, key=key, force=not reuse)
                 wishes = Wishes(outputs=tuple(outputs), follow=follow, cancel=cancel, resolve=resolve,
                                 prices=self.settings.prices)
                 engine = AzureEngine(workspace, submission, catalogue, store, wishes)

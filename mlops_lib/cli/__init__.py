@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import dataclasses
+import functools
 import gc
 import io
 import os
@@ -27,6 +28,7 @@ from ..references import redacted, was_redacted
 if TYPE_CHECKING:
     from ..engines import Event, Listener, Run
     from ..engines.local.process import Invocation
+    from ..infra import Stage
     from ..plan import StoredOutput
     from ..project import Project
     from ..spec import PipelineJob
@@ -338,7 +340,13 @@ def _run(context: click.Context, project: Project, request: dict[str, Any], as_j
 
 def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
     """Run what is requested and show how it went; whether all of it succeeded."""
-    job, name, catalogue = project.load(request["pipeline"], request["values"], request.get("against"))
+    @functools.cache
+    def on() -> Stage:
+        project.check_allowed(Path(request["pipeline"]).stem, request["on"])  # before Terraform is asked
+        return project.stage(request["on"], outputs=request["stage_outputs"])
+
+    job, name, catalogue = project.load(request["pipeline"], request["values"], request.get("against"),
+                                        on=on if "on" in request else None)
     targets = {output: Path(os.path.abspath(Path(request["folder"], target))) for output, target in request["outputs"].items()}
     for output, target in targets.items():
         if output not in job.outputs:
@@ -350,15 +358,12 @@ def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
     if path.suffix in (".yml", ".yaml"):
         request = request | {"pipeline": os.path.abspath(path if path.is_file() else project.root / path)}
     request = request | {"values": {input_: redacted(text) for input_, text in request["values"].items()}}
-    stage = None
-    if "on" in request:
-        project.check_allowed(name, request["on"])  # before Terraform is asked
-        stage = project.stage(request["on"], outputs=request["stage_outputs"])
+    stage = on() if "on" in request else None
     with _progress(as_json) as listener:
         if stage is not None:
             result = project.run_on(stage, job, name, catalogue, request=request, key=request["key"], reuse=request["cache"],
-                                    outputs=targets, follow=request["follow"], cancel=request["cancel"],
-                                    resolve=request.get("resolve", False), listener=listener)
+                                    against=request.get("against"), outputs=targets, follow=request["follow"],
+                                    cancel=request["cancel"], resolve=request.get("resolve", False), listener=listener)
         else:
             result = project.run(job, name, catalogue, request=request, jobs=request["jobs"], reuse=request["cache"],
                                  isolate=request.get("isolate"), listener=listener)

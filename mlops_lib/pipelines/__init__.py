@@ -18,6 +18,7 @@ from ..spec.kinds import MODEL_TYPES
 
 ROLES = ("preprocess", "train", "evaluate", "score")
 MOST_CANDIDATES = 8
+LATEST = "latest"
 _SWEEP_KEYS = ("sampling_algorithm", "search_space", "objective", "early_termination", "limits")
 
 _FOLDERS = ("uri_folder", "mltable", "uri_file")
@@ -108,7 +109,7 @@ def available(parts: Cast, settings: Settings) -> list[str]:
     return names
 
 
-def assemble(name: str, parts: Cast, settings: Settings, *, folder: str) -> PipelineJob:
+def assemble(name: str, parts: Cast, settings: Settings, *, folder: str, label: str = LATEST) -> PipelineJob:
     """One pipeline.
 
     Args:
@@ -116,6 +117,7 @@ def assemble(name: str, parts: Cast, settings: Settings, *, folder: str) -> Pipe
         parts: The components.
         settings: Names, compute and values of inputs.
         folder: The folder that the pipeline's relative paths start from: where it will be written, or the project.
+        label: Of the model that score takes when it is not told another.
 
     Returns:
         A linked pipeline job: exactly what its YAML would compile to.
@@ -130,7 +132,7 @@ def assemble(name: str, parts: Cast, settings: Settings, *, folder: str) -> Pipe
         if not getattr(parts, role):
             raise InputError(f"the {name} pipeline needs a component for {role}", why="no component has the tag role: "
                              f"{role}", fix=f"add 'tags: {{role: {role}}}' to the one that is for it")
-    builder = _Builder(name, settings, folder, joined=len(roles) > 1)
+    builder = _Builder(name, settings, folder, joined=len(roles) > 1, label=label)
     if "preprocess" in roles and parts.preprocess:
         builder.preprocess(parts.preprocess)
     if "train" in roles:
@@ -171,8 +173,8 @@ def _check_sweeps(parts: Cast, settings: Settings) -> Iterable[Finding]:
 
 
 class _Builder:
-    def __init__(self, name: str, settings: Settings, folder: str, *, joined: bool) -> None:
-        self.name, self.settings, self.folder, self.joined = name, settings, folder, joined
+    def __init__(self, name: str, settings: Settings, folder: str, *, joined: bool, label: str) -> None:
+        self.name, self.settings, self.folder, self.joined, self.label = name, settings, folder, joined, label
         self.inputs: dict[str, InputValue] = {}
         self.outputs: dict[str, JobOutput] = {}
         self.jobs: dict[str, Job] = {}
@@ -214,7 +216,7 @@ class _Builder:
         model = self.made.get("best")
         given: dict[str, InputValue] = {
             "model": Bound(to=model) if model else self._input(
-                "model", Data(path=f"azureml:{self.settings.experiment}@latest", type="mlflow_model"))}
+                "model", Data(path=f"azureml:{self.settings.experiment}@{self.label}", type="mlflow_model"))}
         test = self.made.get("test")
         if "data" in self.settings.inputs:
             given["data"] = self._setting("data", component)

@@ -80,7 +80,8 @@ def _of_data(given: External) -> Iterator[Named]:
         kind = "model" if given.type in MODEL_TYPES else "data asset"
         if asset.label not in (None, "latest"):
             raise InputError(f"{given.path!r} names the {kind} by the label {asset.label!r}", place=given.place,
-                             why="Azure ML's SDK knows no label but 'latest'", fix=f"write azureml:{asset.name}:VERSION")
+                             why="labels become versions in the pipeline itself, and not in the files that it names",
+                             fix=f"make it an input of the pipeline, or write azureml:{asset.name}:VERSION")
         yield Named(kind, asset.name, asset.version, given.place)
 
 

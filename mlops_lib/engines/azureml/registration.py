@@ -19,6 +19,7 @@ from ...spec import Component, PipelineComponent
 from ...stores.registered import Registered
 from ...stores.store import Store
 from . import sdk
+from .labels import Labels, environment
 from .submission import Submission, digest, environment_key
 from .workspace import Workspace
 
@@ -68,6 +69,7 @@ class Registration:
         with sdk.quiet():
             job = load(self._submission)
         parts = list(_parts(self._submission.job.jobs, job.jobs, "", 0))
+        self._resolve(parts)
         self._environments([part for part in parts if part.name in self._graph.steps])
         self._components(parts)
         return job
@@ -78,11 +80,20 @@ class Registration:
 
     # --- environments ------------------------------------------------------------------------------------------------
 
+    def _resolve(self, parts: Sequence[_Part]) -> None:
+        """Versions for the labels of environments, in the components' own files: those that are registered name versions."""
+        found = [(part, one) for part in parts if (one := environment(getattr(part.carrier, "environment", None))) is not None]
+        every = list(dict.fromkeys(one for _, one in found))
+        versions = dict(zip(every, self._workspace.each(Labels(self._workspace).version, every), strict=True))
+        for part, one in found:
+            if versions[one] is not None:
+                part.carrier.environment = f"azureml:{one.name}:{versions[one]}"
+
     def _environments(self, parts: Sequence[_Part]) -> None:
         groups: dict[str, list[_Part]] = {}
         for part in parts:
-            environment = getattr(part.carrier, "environment", None)
-            if environment is None or isinstance(environment, str):
+            given = getattr(part.carrier, "environment", None)
+            if given is None or isinstance(given, str):
                 continue
             key = environment_key(self._submission.environments.get(part.name), self._store)
             if key:
@@ -92,10 +103,10 @@ class Registration:
 
         def register(key: str) -> str:
             part = groups[key][0]
-            environment = part.carrier.environment
+            fresh = part.carrier.environment
             return str(self._workspace.call(
                 f"register the environment of job {part.name!r}",
-                lambda: self._workspace.client.environments.create_or_update(environment).id, seconds=_UPLOAD_S))
+                lambda: self._workspace.client.environments.create_or_update(fresh).id, seconds=_UPLOAD_S))
 
         self._note(ids, dict(zip(missing, self._workspace.each(register, missing), strict=True)))
         for key, group in groups.items():
@@ -119,8 +130,8 @@ class Registration:
         return not isinstance(part.ours, PipelineComponent)
 
     def _leaf_key(self, part: _Part) -> str:
-        environment = getattr(part.carrier, "environment", None)
-        return digest([_spec(part.ours), self._facts.code.get(part.name, ""), str(environment), _sdk_version()])
+        given = getattr(part.carrier, "environment", None)
+        return digest([_spec(part.ours), self._facts.code.get(part.name, ""), str(given), _sdk_version()])
 
     def _pipeline_key(self, part: _Part, keys: Mapping[str, str]) -> str:
         start = f"{part.name}."

@@ -327,7 +327,7 @@ def test_following_goes_on_after_moments_without_an_answer(project: Project, sta
 def test_a_label_that_only_this_machine_knows_is_refused(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
     path = project.root / "pipelines" / "p.yml"
     path.write_text(path.read_text().replace("path: ../data", "path: azureml:rows@champion"))
-    with pytest.raises(InputError, match="names the data asset by the label 'champion'"):
+    with pytest.raises(InputError, match="the data asset 'rows' is named by the label 'champion'"):
         submit(project, stage)
 
 
