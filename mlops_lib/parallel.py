@@ -220,6 +220,7 @@ class Options:
         first_task_creation_timeout: For starting a worker, ``init()`` included.
         progress_update_timeout: Between one mini-batch that is done and the next; None for no limit of its own.
         append_row_dataframe_header: The names of a DataFrame's columns stand above its rows.
+        append_row_file_name: The file of rows, in an output that is a folder; None for the usual one.
     """
 
     error_threshold: int | None = None
@@ -229,11 +230,13 @@ class Options:
     first_task_creation_timeout: int = 600
     progress_update_timeout: int | None = None
     append_row_dataframe_header: bool = False
+    append_row_file_name: str | None = None
 
 
 _COUNTS = {"error_threshold": -1, "allowed_failed_count": -1, "allowed_failed_percent": 0, "task_overhead_timeout": 1,
            "first_task_creation_timeout": 1, "progress_update_timeout": 1}
 _FLAGS = frozenset({"append_row_dataframe_header"})
+_NAMES = frozenset({"append_row_file_name"})
 # They concern what only Azure ML shows.
 _IGNORED = frozenset({"copy_logs_to_parent", "metrics_name_prefix", "push_metrics_to_parent", "resource_monitor_interval"})
 
@@ -244,13 +247,13 @@ def split_arguments(words: Sequence[str]) -> tuple[Options, list[str]]:
     Raises:
         InputError: a value that its option does not take.
     """
-    found: dict[str, int | bool] = {}
+    found: dict[str, int | bool | str] = {}
     rest = []
     todo = list(reversed(words))
     while todo:
         word_ = todo.pop()
         name, equals, value = word_.removeprefix("--").partition("=")
-        if not word_.startswith("--") or name not in {*_COUNTS, *_FLAGS, *_IGNORED}:
+        if not word_.startswith("--") or name not in {*_COUNTS, *_FLAGS, *_NAMES, *_IGNORED}:
             rest.append(word_)
             continue
         if not equals:
@@ -266,6 +269,10 @@ def split_arguments(words: Sequence[str]) -> tuple[Options, list[str]]:
             if flag is None:
                 raise InputError(f"--{name} in program_arguments is {value!r}", why="it is True or False")
             found[name] = flag
+        elif name in _NAMES:
+            if not value or "/" in value:
+                raise InputError(f"--{name} in program_arguments is {value!r}", why="it is a file's name, without a folder")
+            found[name] = value
     return Options(**found), rest  # type: ignore[arg-type]
 
 

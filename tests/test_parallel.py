@@ -164,13 +164,18 @@ def test_how_many_work_at_once_makes_no_other_step() -> None:
 
 
 def test_arguments_of_the_job_are_taken_out_and_the_others_kept() -> None:
-    words = "--model m --error_threshold 5 -x --allowed_failed_percent=30 --append_row_dataframe_header True --copy_logs_to_parent True y"
+    words = (
+        "--model m --error_threshold 5 -x --allowed_failed_percent=30 --append_row_dataframe_header True "
+        "--append_row_file_name rows.csv --copy_logs_to_parent True y"
+    )
     options, rest = split_arguments(words.split())
     assert rest == ["--model", "m", "-x", "y"]
-    assert options == Options(error_threshold=5, allowed_failed_percent=30, append_row_dataframe_header=True)
+    assert options == Options(
+        error_threshold=5, allowed_failed_percent=30, append_row_dataframe_header=True, append_row_file_name="rows.csv"
+    )
 
 
-@pytest.mark.parametrize("words", ["--error_threshold many", "--task_overhead_timeout 0", "--error_threshold", "--append_row_dataframe_header perhaps"])
+@pytest.mark.parametrize("words", ["--error_threshold many", "--task_overhead_timeout 0", "--error_threshold", "--append_row_dataframe_header perhaps", "--append_row_file_name a/b"])
 def test_a_value_that_an_argument_does_not_take_is_told(words: str) -> None:
     with pytest.raises(InputError, match=f"{words.split()[0]} in program_arguments is"):
         split_arguments(words.split())

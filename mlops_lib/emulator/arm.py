@@ -137,10 +137,13 @@ def remove(world: World, request: Request, key: str) -> Response:
 # --- long operations -------------------------------------------------------------------------------------------------
 
 
-def begun(world: World, request: Request, response: Response) -> Response:
-    """*response* as the beginning of a long operation, whose end the client has to ask for."""
+def begun(world: World, request: Request, response: Response, *, of: str | None = None) -> Response:
+    """*response* as the beginning of a long operation, whose end the client has to ask for.
+
+    When *of* is the id of a resource, its provisioning state is the operation's; otherwise all is done already.
+    """
     operation = secrets.token_hex(16)
-    world.resources.put(_operation_id(request["subscription"], world.location, operation), {"polls": 1})
+    world.resources.put(_operation_id(request["subscription"], world.location, operation), {"polls": 1, "of": of})
     version = request.query.get("api-version", "2024-10-01")
     url = (f"https://{hosts.MANAGEMENT}{_operation_id(request['subscription'], world.location, operation)}"
            f"?api-version={version}")
@@ -154,16 +157,32 @@ def _operation_id(subscription: str, location: str, operation: str) -> str:
 
 
 def operation_status(world: World, request: Request) -> Response:
-    """At work when first asked, done from then on."""
+    """As the resource that it is about; without one at work when first asked, done from then on."""
     key = _operation_id(request["subscription"], request["location"], request["operation"])
     with world.resources.together():
         found = world.resources.get(key)
-        done = found.body["polls"] == 0
-        world.resources.put(key, {"polls": 0})
-    body = {"id": key, "name": found.name, "status": "Succeeded" if done else "InProgress", "startTime": stamp(found.created)}
-    if done:
-        body["endTime"] = stamp(found.modified)
-    return Response(body=body, headers={} if done else {"retry-after-ms": _POLL_MS})
+        of = found.body.get("of")
+        status, error = _provisioned(world, of) if of else ("InProgress" if found.body["polls"] else "Succeeded", None)
+        world.resources.put(key, {"polls": 0, "of": of})
+    body: dict[str, Any] = {"id": key, "name": found.name, "status": status, "startTime": stamp(found.created)}
+    if status == "InProgress":
+        return Response(body=body, headers={"retry-after-ms": _POLL_MS})
+    return Response(body={**body, "endTime": stamp(found.modified), **({"error": error} if error else {})})
+
+
+def _provisioned(world: World, key: str) -> tuple[str, Mapping[str, Any] | None]:
+    """How an operation on a resource is doing, and what went wrong."""
+    resource = world.resources.find(key)
+    state = "Deleted" if resource is None else resource.properties.get("provisioningState")
+    if state == "Failed":
+        problem = world.resources.find(problem_key(key))
+        return "Failed", problem.body if problem is not None else {"code": "Failed", "message": "It failed."}
+    return ("InProgress" if state in ("Creating", "Updating") else "Succeeded"), None
+
+
+def problem_key(key: str) -> str:
+    """Where it stands why a resource's last operation failed."""
+    return f"{key}/problems/last"
 
 
 _OPERATIONS = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..stores.locks import exclusive
-from . import authority, azurite, hosts
+from . import authority, azurite, hosts, rollout
 from .blobs import Account
 from .faults import Faults
 from .resources import Resources
@@ -109,6 +109,7 @@ class Emulator:
             stack.callback(self._closing.set)
             self._server.start()
             self.world.runner.resume()
+            rollout.resume(self.world)
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:

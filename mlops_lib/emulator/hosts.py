@@ -46,3 +46,8 @@ def data_plane(location: str) -> str:
 def account_url(account: str) -> str:
     """Where an account's blobs are."""
     return f"https://{account}.blob.core.windows.net"
+
+
+def endpoint(name: str, location: str) -> str:
+    """The host of an endpoint."""
+    return f"{name}.{location}.inference.ml.azure.com"

@@ -9,7 +9,8 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -18,7 +19,7 @@ from ..errors import InputError
 from ..references import DatastorePath, parse_reference
 from ..settings import FILE
 from ..stores.locks import exclusive
-from . import translate
+from . import endpoints, translate
 from .resources import Resource
 from .translate import Places
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _ASSET: Final = re.compile(r"(?:azureml:)?(?P<id>/subscriptions/.+)", re.IGNORECASE)
 _SHORT: Final = re.compile(r"azureml:(?P<name>[^/:@]+)(?::(?P<version>[^/:@]+)|@latest)")
+_DRIVER: Final = Path(__file__).with_name("children") / "batch_driver.py"
 _MODELS: Final = ("mlflow_model", "custom_model", "triton_model")
 
 
@@ -47,13 +49,35 @@ class Materials:
         Raises:
             InputError: it names something that is not there, or is of a type that runs on Azure only.
         """
+        scoring = self._world.resources.find(endpoints.scoring_key(f"{self._workspace}/jobs/{name}"))
+        if scoring is not None:
+            with self._alone():
+                return _written(self.project / "jobs" / name / "job.yml", self._scored(name, properties, scoring.body))
         kind = str(properties.get("jobType"))
         write = {"Pipeline": translate.pipeline, "Command": translate.command, "Sweep": translate.sweep}.get(kind)
         if write is None:
             raise InputError(f"a job of type {kind} does not run on this machine", why="pipeline, command and sweep jobs do")
         with self._alone():
-            document = write(properties, Places(self._component, self._environment, self._code, self._data))
+            document = write(properties, self._places)
         return _written(self.project / "jobs" / name / "job.yml", document)
+
+    def _scored(self, name: str, properties: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+        """The job of a batch deployment of a model: one parallel step, whose code is the deployment's beside our driver."""
+        deployment = {**told["deployment"], **told["own"]}
+        code, model = deployment.get("codeConfiguration") or {}, (deployment.get("model") or {}).get("assetId")
+        folder = self.project / "jobs" / name / "code"
+        shutil.rmtree(folder, ignore_errors=True)
+        if code.get("codeId"):
+            shutil.copytree(self._code(code["codeId"]), folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_DRIVER, folder / _DRIVER.name)
+        variables = {"AZUREML_MODEL_DIR": str(self._model(model))} if model else {}
+        return translate.scoring(properties, deployment, self._places, code=str(folder), driver=_DRIVER.name,
+                                 variables=variables)
+
+    @property
+    def _places(self) -> Places:
+        return Places(self._component, self._environment, self._code, self._data)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -87,8 +111,7 @@ class Materials:
     def _component(self, reference: str) -> str:
         found = self._asset(reference, "components")
         file = self._folder_of(found) / "component.yml"
-        document = translate.component(found.properties["componentSpec"], Places(
-            self._component, self._environment, self._code, self._data))
+        document = translate.component(found.properties["componentSpec"], self._places)
         return str(_written(file, document))
 
     def _environment(self, reference: str) -> str:
@@ -103,6 +126,32 @@ class Materials:
             (folder / "conda.yml").write_text(told["condaFile"], encoding="utf-8")
             document["conda_file"] = "conda.yml"
         return f"file:{_written(folder / 'environment.yml', document)}"
+
+    def code(self, reference: str) -> Path:
+        """A code asset's files, on this machine.
+
+        Raises:
+            InputError: it is not in the workspace, or has no files.
+        """
+        with self._alone():
+            return Path(self._code(reference))
+
+    def model(self, reference: str) -> Path:
+        """A folder with what a model is: its file or folder under its own name, as Azure ML gives it to deployments.
+
+        Raises:
+            InputError: it is not in the workspace, or has no files.
+        """
+        with self._alone():
+            return self._model(reference)
+
+    def _model(self, reference: str) -> Path:
+        found = self._asset(reference, "models")
+        container, path = self._place(found.properties["modelUri"])
+        folder = self._folder_of(found) / "deployed"  # and no link to where jobs have it: MLflow loads nothing through links
+        if self._download(container, path, folder / (path.strip("/").rpartition("/")[2] or "model")) == 0:
+            raise InputError(f"the model {reference} has no files", why=f"nothing is at {found.properties['modelUri']}")
+        return folder
 
     def _code(self, reference: str) -> str:
         found = self._asset(reference, "codes")
@@ -135,7 +184,7 @@ class Materials:
         return str(target)
 
     def _download(self, container: str, path: str, target: Path) -> int:
-        name = hashlib.sha256(f"{container}/{path}".encode()).hexdigest()
+        name = hashlib.sha256(f"{container}/{path}\n{target}".encode()).hexdigest()
         return self._world.account.download(container, path, target, self.project / "etags" / name)
 
     def uri_of(self, reference: str) -> str:

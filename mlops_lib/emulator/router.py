@@ -25,7 +25,7 @@ class Service(Enum):
     MANAGEMENT = "Azure Resource Manager"
     LOGIN = "Microsoft Entra ID"
     WORKSPACE = "workspace data plane"
-    ENDPOINT = "online endpoint"
+    ENDPOINT = "endpoints, online and batch"
     BLOB = "blob storage"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import uuid
 from collections.abc import Mapping
@@ -77,6 +78,8 @@ class Setup:
     def outputs(self, workspace: str | None = None) -> dict[str, Any]:
         """What ``terraform output -json aml`` would print, of the stage's workspace or of another one."""
         name, providers = workspace or self.workspace, f"{self.group_id}/providers"
+        # a name is one endpoint's of the region, so each workspace has its own
+        whose = self.stage if name == self.workspace else hashlib.sha256(name.encode()).hexdigest()[:8]
         vault, registry = f"kv-mlops-{self.stage}", f"crmlops{self.stage.replace('-', '')}"
         identities = {who: {
             "id": f"{providers}/Microsoft.ManagedIdentity/userAssignedIdentities/id-mlops-{self.stage}-{who}",
@@ -95,7 +98,7 @@ class Setup:
             "registry": {"id": f"{providers}/Microsoft.ContainerRegistry/registries/{registry}", "name": registry,
                          "login_server": f"{registry}.azurecr.io"},
             "networking": {"mode": "public", "isolation_mode": "Disabled"},
-            "endpoints": {"online": f"flights-{self.stage}-online", "batch": f"flights-{self.stage}-batch"},
+            "endpoints": {kind: f"flights-{whose}-{kind}" for kind in ("online", "batch")},
             "computes": {key: {"kind": told.kind, "vm_size": told.vm_size, "min_nodes": told.min_nodes,
                                "max_nodes": told.max_nodes, "low_priority": told.low_priority,
                                "idle_shutdown": told.idle_shutdown,

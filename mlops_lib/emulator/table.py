@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from . import (
     arm,
+    batch,
     computes,
     datastores,
     history,
     identity,
+    inference,
+    invocations,
     jobs,
     mlflow,
+    online,
     quota,
     schedules,
     surroundings,
@@ -19,8 +23,6 @@ from . import (
 from .router import PROVIDER, WORKSPACE, Absent, Router, Service
 
 _ABSENT = (
-    (f"{WORKSPACE}/onlineEndpoints", "online endpoints"),
-    (f"{WORKSPACE}/batchEndpoints", "batch endpoints"),
     (f"{WORKSPACE}/serverlessEndpoints", "serverless endpoints"),
     (f"{WORKSPACE}/marketplaceSubscriptions", "marketplace subscriptions"),
     (f"{WORKSPACE}/connections", "connections"),
@@ -33,7 +35,8 @@ _ABSENT = (
     ("/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Resources", "deployments of templates"),
 )
 
-_FAMILIES = (identity, workspaces, datastores, computes, versions, jobs, schedules, surroundings, quota, arm, history, mlflow)
+_FAMILIES = (identity, workspaces, datastores, computes, versions, jobs, schedules, online, batch, surroundings, quota, arm,
+             history, mlflow, inference, invocations)
 
 ROUTER = Router([route for family in _FAMILIES for route in family.ROUTES],
                 [Absent(Service.MANAGEMENT, pattern, what) for pattern, what in _ABSENT])

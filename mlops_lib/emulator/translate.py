@@ -79,6 +79,43 @@ def sweep(properties: Mapping[str, Any], places: Places) -> Document:
             "timeout": seconds(limits.get("timeout")), "trial_timeout": seconds(limits.get("trialTimeout"))})})
 
 
+def scoring(properties: Mapping[str, Any], deployment: Mapping[str, Any], places: Places, *, code: str, driver: str,
+            variables: Mapping[str, str]) -> Document:
+    """The job of a batch deployment of a model: a pipeline of one parallel step.
+
+    Args:
+        properties: The job's, with one input and one output.
+        deployment: Its properties, with what the invocation says otherwise.
+        places: Where its environment and the input are.
+        code: The folder of the deployment's code.
+        driver: The entry script, in that folder.
+        variables: Those of the step besides the deployment's own.
+    """
+    [(source, given)] = properties["inputs"].items()
+    [(output, _)] = properties["outputs"].items()
+    script = (deployment.get("codeConfiguration") or {}).get("scoringScript") or ""
+    retry, rows = deployment.get("retrySettings") or {}, deployment.get("outputAction") != "SummaryOnly"
+    environment = deployment.get("environmentId")
+    job = _without_nothing({
+        "type": "parallel", "compute": compute_name(deployment["compute"]),
+        "inputs": {source: f"${{{{parent.inputs.{source}}}}}"}, "outputs": {output: f"${{{{parent.outputs.{output}}}}}"},
+        "input_data": f"${{{{inputs.{source}}}}}", "mini_batch_size": str(deployment["miniBatchSize"]),
+        "max_concurrency_per_instance": deployment["maxConcurrencyPerInstance"],
+        "error_threshold": deployment["errorThreshold"], "logging_level": str(deployment["loggingLevel"]).upper(),
+        "resources": {"instance_count": (deployment.get("resources") or {}).get("instanceCount") or 1},
+        "retry_settings": {"max_retries": retry.get("maxRetries", 3), "timeout": seconds(retry.get("timeout")) or 30},
+        "environment_variables": {"MLOPS_BATCH_SCRIPT": script, **variables, **(deployment.get("environmentVariables") or {})},
+        "task": _without_nothing({
+            "type": "run_function", "code": code, "entry_script": driver,
+            "environment": places.environment(environment) if environment else {"image": "what-the-emulator-has"},
+            "append_row_to": f"${{{{outputs.{output}}}}}" if rows else None,
+            "program_arguments": f"--append_row_file_name {deployment['outputFileName']}" if rows else None})})
+    return _without_nothing({
+        "type": "pipeline", "experiment_name": properties.get("experimentName"), "jobs": {"batchscoring": job},
+        "inputs": _inputs({source: given}, places), "outputs": _outputs(properties["outputs"]),
+        "settings": {"default_compute": compute_name(deployment["compute"])}})
+
+
 def component(spec: Mapping[str, Any], places: Places) -> Document:
     """A component's specification as YAML."""
     document = {key: value for key, value in spec.items() if key not in ("_source", "sourceJobId", "$schema")}

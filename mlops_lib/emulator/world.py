@@ -12,8 +12,10 @@ from ..engines.local.tracking import Tracking
 from .blobs import Account
 from .resources import Resources
 from .runner import Runner
+from .serving import Servers
 from .setup import Setup
 from .tokens import Tokens
+from .traffic import Rotation
 
 
 @dataclass(kw_only=True, slots=True)
@@ -24,6 +26,8 @@ class World:
         home: The emulator's folder.
         client_secret: Of the setup's client, for tokens.
         runner: Runs jobs.
+        servers: The processes that serve online deployments.
+        rotation: Whose turn it is among the deployments of an endpoint.
     """
 
     setup: Setup
@@ -33,6 +37,8 @@ class World:
     tokens: Tokens
     client_secret: str
     runner: Runner = field(init=False)
+    servers: Servers = field(default_factory=Servers)
+    rotation: Rotation = field(default_factory=Rotation)
     _trackings: dict[str, Tracking] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -59,6 +65,7 @@ class World:
 
     def close(self) -> None:
         """End what is at work."""
+        self.servers.close()
         self.runner.close()
         for tracking in self._trackings.values():
             tracking.close(succeeded=True)

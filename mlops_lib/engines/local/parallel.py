@@ -180,7 +180,8 @@ class ParallelWork:
         if port is None:
             return None
         path = self._place.outputs[port]
-        return path if self._step.component.outputs[port].type == "uri_file" else path / _ROWS
+        return path if self._step.component.outputs[port].type == "uri_file" else path / (
+            self._options.append_row_file_name or _ROWS)
 
     # --- mini-batches ------------------------------------------------------------------------------------------------
 
