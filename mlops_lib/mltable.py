@@ -29,6 +29,7 @@ _READERS: Mapping[str, Mapping[str, Any]] = {
     "read_parquet": {"include_path_column": False, "path_column": "Path"},
 }
 _COMPARISONS = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+_FROM_PATHS = "extract_columns_from_partition_format"
 _TYPES = ("boolean", "datetime", "float", "int", "string")
 
 
@@ -40,6 +41,8 @@ class TablePlan:
         paths: Pairs of ``file``, ``folder`` or ``pattern`` and a path relative to the MLTable file's folder.
         reader: ``read_delimited``, ``read_json_lines`` or ``read_parquet``; None for a table of paths.
         options: The reader's, every one of them.
+        formats: Partition formats that stand in front of ``read_delimited``, as the package writes them: the types of their
+            columns are told from the first rows, like those of the file's own.
         steps: What is done to the rows, in order: pairs of a name and plain data.
         beyond: What only the package mltable can do of all this, as an error; empty when there is no such thing.
     """
@@ -47,13 +50,15 @@ class TablePlan:
     paths: tuple[tuple[str, str], ...]
     reader: str | None = None
     options: Mapping[str, Any]
+    formats: tuple[str, ...] = ()
     steps: tuple[tuple[str, Any], ...] = ()
     beyond: str = ""
 
     def to_dict(self, folder: str) -> dict[str, Any]:
         """Plain data for the process that reads the table, whose MLTable file is in *folder*."""
         return {"folder": folder, "paths": [list(pair) for pair in self.paths], "reader": self.reader,
-                "options": dict(self.options), "steps": [list(pair) for pair in self.steps], "beyond": self.beyond}
+                "options": dict(self.options), "formats": list(self.formats), "steps": [list(pair) for pair in self.steps],
+                "beyond": self.beyond}
 
 
 def plan_of(value: Value) -> TablePlan:
@@ -67,12 +72,17 @@ def plan_of(value: Value) -> TablePlan:
         raise InputError("the MLTable file names no paths", place=value.place, fix="add 'paths: …'")
     files = tuple(_path(item) for item in paths.items)
     given = value.get("transformations")
-    reader, options, steps = None, {}, []
+    reader, options = None, {}
+    before: list[tuple[str, Any]] = []
+    steps: list[tuple[str, Any]] = []
     beyond = ""
     for name, argument, place in _transformations(given):
         try:
             if name in _READERS:
                 reader, options = name, _options(name, argument, place)
+                if any(step != _FROM_PATHS for step, _ in steps):
+                    raise _Beyond(f"{steps[0][0]} in front of {name}, where it counts files, is not known here", place)
+                before, steps = steps, []
             elif name in _STEPS:
                 steps.append((name, _STEPS[name](argument, place)))
             else:
@@ -81,11 +91,14 @@ def plan_of(value: Value) -> TablePlan:
             beyond = beyond or str(InputError(error.what, place=error.place, fix="install mltable in the step's environment"))
     paths_known = reader is None or options.get("include_path_column")
     for name, _ in steps:
-        if name == "extract_columns_from_partition_format" and not paths_known:
-            raise InputError("extract_columns_from_partition_format finds no paths in the rows", place=value.place,
+        if name == _FROM_PATHS and not paths_known:
+            raise InputError(f"{_FROM_PATHS} finds no paths in the rows", place=value.place,
                              why="Azure ML would leave its columns empty",
-                             fix=f"write 'include_path_column: true' under {reader}")
-    return TablePlan(paths=files, reader=reader, options=options, steps=tuple(steps), beyond=beyond)
+                             fix=f"write it in front of {reader}, or 'include_path_column: true' under {reader}")
+    if reader != "read_delimited":  # the others tell no types, and put these columns last
+        before, steps = [], before + steps
+    return TablePlan(paths=files, reader=reader, options=options, formats=tuple(text for _, text in before),
+                     steps=tuple(steps), beyond=beyond)
 
 
 class _Beyond(Exception):
@@ -209,7 +222,7 @@ def _conversions(argument: Value | None, place: Place) -> list[dict[str, Any]]:
 def _partition_format(argument: Value | None, place: Place) -> str:
     given = argument.get("partition_format") if isinstance(argument, Table) else None
     if not isinstance(given, Scalar) or not isinstance(given.value, str):
-        raise InputError("extract_columns_from_partition_format needs a partition_format", place=place,
+        raise InputError(f"{_FROM_PATHS} needs a partition_format", place=place,
                          fix="write 'partition_format: {year}/{month}/{file_name}.csv' under it")
     return given.value
 
@@ -257,5 +270,5 @@ def _refuse() -> list[Any]:
 
 _STEPS: Mapping[str, Callable[[Value | None, Place], Any]] = {
     "keep_columns": _columns, "drop_columns": _columns, "take": _count, "skip": _count, "take_random_sample": _sample,
-    "convert_column_types": _conversions, "extract_columns_from_partition_format": _partition_format, "filter": _condition,
+    "convert_column_types": _conversions, _FROM_PATHS: _partition_format, "filter": _condition,
 }

@@ -68,6 +68,7 @@ def test_what_is_done_to_rows_is_read(text: str, steps: Any) -> None:
         ("- read_delimited\n- filter: \"col('a').upper() == 'B'\"", 5, "has more than comparisons"),
         ("- read_delimited\n- keep_columns: {pattern: 'a.*'}", 5, "columns that are chosen by a pattern are not known here"),
         ("- read_delimited\n- convert_column_types: [{columns: a, column_type: stream_info}]", 5, "the column type 'stream_info'"),
+        ("- take: 1\n- read_delimited", 5, "take in front of read_delimited, where it counts files, is not known here"),
         ("- read_delimited: {delimiter: '||'}", 4, "the delimiter '||' of more than one character"),
     ],
 )
@@ -95,7 +96,7 @@ def test_what_only_the_package_knows_is_named_with_its_place(text: str, line: in
         (FILES + "transformations: [{extract_columns_from_partition_format: '{a}'}]", "needs a partition_format"),
         (
             FILES + "transformations: [read_delimited, {extract_columns_from_partition_format: {partition_format: '{a}'}}]",
-            "finds no paths in the rows\n  why: Azure ML would leave its columns empty\n  fix: write 'include_path_column: true'",
+            "finds no paths in the rows\n  why: Azure ML would leave its columns empty\n  fix: write it in front of read_delimited, or 'include_path_column: true'",
         ),
     ],
 )

@@ -126,26 +126,31 @@ def listed_batches(plan: Plan, size: int, keys: list[str]) -> Iterator[Batch]:
 
 def path_columns(plan: Plan) -> list[str]:
     """The columns that come from the paths of files."""
-    return [name for step, text in plan["steps"] if step == "extract_columns_from_partition_format"
-            for name in path_format(text)[1]]
+    return [name for text in _formats(plan) for name in path_format(text)[1]]
 
 
 def path_values(plan: Plan, path: str) -> dict[str, Any]:
     """What those columns are for one file; None where its path has another form."""
     found: dict[str, Any] = {}
-    for step, text in plan["steps"]:
-        if step == "extract_columns_from_partition_format":
-            found.update(extracted(text, path))
+    for text in _formats(plan):
+        found.update(extracted(text, path))
     return found
 
 
+def _formats(plan: Plan) -> list[str]:
+    return [*plan["formats"], *(text for step, text in plan["steps"] if step == "extract_columns_from_partition_format")]
+
+
 def path_format(text: str) -> tuple[Any, dict[str, list[str]]]:
-    """A partition format as a regular expression, and the parts of a date in each of its columns (none: it is text)."""
+    """A partition format as a regular expression, and the parts of a date in each of its columns (none: it is text).
+
+    ``*`` is anything within one name, as mltable 1.7 has it.
+    """
     expression = ""
     columns: dict[str, list[str]] = {}
     for piece in re.split(r"(\{[^{}]*\})", text):
         if not piece.startswith("{"):
-            expression += re.escape(piece)
+            expression += "[^/]*".join(map(re.escape, piece.split("*")))
             continue
         name, _, shape = piece[1:-1].partition(":")
         parts = re.findall("|".join(_DATE_PARTS), shape)

@@ -110,9 +110,12 @@ class Table:
         infer, header = self.options["infer_column_types"], self.options["header"]
         wanted = infer["sample_size"] if infer else 1
         names: list[str] = []
+        in_paths = [name for text in self.plan["formats"] for name, date in path_format(text)[1].items() if not date]
         sample: list[dict[str, str]] = []
         first, columns = None, names
         for path in files(self.plan):
+            given = path_values(self.plan, path) if in_paths else {}
+            told = {name: given[name] for name in in_paths if given[name] is not None}
             with open(path, encoding=self.options["encoding"], newline="") as file:
                 rows = csv.reader(file, delimiter=self.options["delimiter"])
                 headed = header.startswith("all_files") or (header == "from_first_file" and first is None)
@@ -124,7 +127,7 @@ class Table:
                     if not row:
                         continue
                     columns += [f"Column{number}" for number in range(len(columns) + 1, len(row) + 1)]
-                    sample.append(dict(zip(columns, row)))
+                    sample.append({**told, **dict(zip(columns, row))})
                     if len(sample) >= wanted:
                         break
             names += [name for name in columns if name not in names]
@@ -134,7 +137,7 @@ class Table:
         if infer:
             empty_is_null = not self.options["empty_as_string"]
             types = {name: type_of([row[name] for row in sample if row.get(name) or (name in row and not empty_is_null)])
-                     for name in names}
+                     for name in (*in_paths, *names)}
             for override in infer["overrides"]:
                 types.update(dict.fromkeys(override["columns"]))
         return {"columns": names, "types": types, "first": first}
@@ -189,7 +192,7 @@ class Table:
             with open(path, "rb") as file:
                 file.seek(piece["start"])
                 data = file.read(piece["end"] - piece["start"])
-            frame = self._delimited(path, data) if reader == "read_delimited" else self._json_lines(data)
+            frame = self._told(path, self._delimited(path, data)) if reader == "read_delimited" else self._json_lines(data)
         if self.options["include_path_column"]:
             frame.insert(0, self.options["path_column"] or "Path", path)
         return frame
@@ -224,6 +227,16 @@ class Table:
                 frame = frame.where(frame != "", None)
         for name in columns:
             frame[name] = typed(frame[name], types.get(name))
+        return frame
+
+    def _told(self, path: str, frame: Any) -> Any:
+        """*frame* after the columns that its path gives, all of them of the types that the options tell."""
+        for text in reversed(self.plan["formats"]):
+            _refuse_twice(text, frame)
+            dates = path_format(text)[1]
+            for name, value in reversed(extracted(text, path).items()):
+                column = repeated(value, frame.index, is_date=bool(dates[name]))
+                frame.insert(0, name, typed(column, self.schema["types"].get(name)) if len(frame) else column)
         infer = self.options["infer_column_types"]
         return converted(frame, infer["overrides"]) if infer else frame
 
@@ -258,8 +271,7 @@ class Table:
             elif name == "convert_column_types":
                 frame = converted(frame, argument)
             elif name == "extract_columns_from_partition_format":
-                if (twice := [column for column in path_format(argument)[1] if column in frame.columns]):
-                    raise Refused(f"the column {twice[0]!r} of the MLTable's partition_format is in its rows, too")
+                _refuse_twice(argument, frame)
                 frame = frame.assign(**{column: repeated(value, frame.index, is_date=bool(path_format(argument)[1][column]))
                                         for column, value in extracted(argument, piece["file"]).items()})
             elif name == "filter":
@@ -281,6 +293,11 @@ class Table:
         place = f"{os.path.relpath(piece['file'], self.plan['folder'])}:{piece.get('start')}:{piece.get('groups')}"
         seed = (sample["seed"] ^ zlib.crc32(place.encode("utf-8", "surrogateescape"))) & 0xFFFFFFFF
         return numpy.random.RandomState(seed).random_sample(count) < sample["probability"]
+
+
+def _refuse_twice(text: str, frame: Any) -> None:
+    if (twice := [column for column in path_format(text)[1] if column in frame.columns]):
+        raise Refused(f"the column {twice[0]!r} of the MLTable's partition_format is in its rows, too")
 
 
 def _cut(file: Any, start: int, size: int, end: int) -> int:

@@ -395,6 +395,44 @@ def test_columns_come_from_paths(folder: Path) -> None:
     assert files.unpacked(json.loads(json.dumps(files.packed(key)))) == key
 
 
+def test_columns_that_are_asked_for_before_the_rows_are_read_come_first_and_have_types(folder: Path, tmp_path: Path) -> None:
+    format_ = {"extract_columns_from_partition_format": {"partition_format": "/{group}/{number}/*.csv", "path_column": "Path"}}
+    found = whole(folder, format_, {"read_delimited": {"include_path_column": True}}, size=1)
+    assert list(found.columns) == ["Path", "group", "number", "x", "y", "d", "f"]
+    assert found["number"].tolist() == [1, 1, 2, 2, 3, 3]
+    assert found["group"].tolist() == ["a", "a", "a", "a", "b", "b"]
+    assert whole(folder, format_, {"read_delimited": {"infer_column_types": False}})["number"].tolist() == list("112233")
+    batches = Table(plan(folder, format_, "read_delimited")).batches(1, ["group"], str(tmp_path / "no folder"))
+    assert [batch["key"] for batch in batches] == [{"group": "a"}, {"group": "b"}]
+    with pytest.raises(Refused, match="the column 'x' of the MLTable's partition_format is in its rows, too"):
+        whole(folder, {"extract_columns_from_partition_format": {"partition_format": "/{x}/*.csv"}}, "read_delimited")
+
+
+def test_columns_of_paths_come_last_where_the_file_tells_types_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "t"
+    (folder / "year=2020" / "month=01").mkdir(parents=True)
+    (folder / "year=2020" / "month=01" / "a.jsonl").write_text('{"x": 1}\n')
+    found = whole(folder, {"extract_columns_from_partition_format": {"partition_format": "/year={year:yyyy}/month={month}"}},
+                  "read_json_lines", paths=[{"pattern": "./**/*.jsonl"}])  # fmt: skip
+    assert list(found.columns) == ["x", "month", "year"]
+    assert values(found) == [[1, "01", DAY("2020-01-01")]]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("/year={n}/*/x.csv", "20"),
+        ("/year={n}/month=*/*.csv", "20"),
+        ("/*/month={n}/*", "1"),
+        ("/year={n}/*.csv", None),
+        ("/year={n}/month=?/x.csv", None),
+        ("/year={n}/month=1/.*", None),
+    ],
+)
+def test_a_star_in_a_partition_format_is_anything_within_one_name(text: str, number: "str | None") -> None:
+    assert files.extracted(text, "/data/year=20/month=1/x.csv") == {"n": number}
+
+
 def test_a_column_cannot_come_from_both_paths_and_rows(folder: Path) -> None:
     steps = [{"read_delimited": {"include_path_column": True}}, {"extract_columns_from_partition_format": {"partition_format": "{x}/{n}.csv"}}]
     with pytest.raises(Refused, match="the column 'x' of the MLTable's partition_format is in its rows, too"):
