@@ -238,7 +238,7 @@ def _condition(argument: Value | None, place: Place) -> list[Any]:
             case _:
                 raise ValueError(text)
     except ValueError:
-        raise _Beyond(f"the filter {text!r} has more than comparisons of col(…) with and, or, not", place) from None
+        raise _Beyond(f"the filter {text!r} has more than comparisons of columns with and, or, not", place) from None
 
 
 def _term(node: ast.expr) -> list[Any]:
@@ -260,6 +260,8 @@ def _operand(node: ast.expr) -> list[Any]:
         if node.func.id == "datetime" and 3 <= len(arguments) <= 7 and all(isinstance(part, int) for part in arguments):
             return ["datetime", *arguments]
         return _refuse()
+    if isinstance(node, ast.Name):
+        return ["col", node.id]
     value = ast.literal_eval(node)
     return ["value", value] if isinstance(value, bool | int | float | str) else _refuse()
 

@@ -50,6 +50,7 @@ def test_a_reader_has_the_defaults_of_azure_ml() -> None:
             ("filter", ["and", [">", ["col", "a"], ["value", 2]], ["not", ["==", ["col", "b"], ["value", "x"]]]]),
         ),
         ("{filter: \"col('a') >= datetime(2020, 1, 2)\"}", ("filter", [">=", ["col", "a"], ["datetime", 2020, 1, 2]])),
+        ("{filter: a < 3 and 2 <= b}", ("filter", ["and", ["<", ["col", "a"], ["value", 3]], ["<=", ["value", 2], ["col", "b"]]])),
         ("{filter: \"col('a') < -1.5\"}", ("filter", ["<", ["col", "a"], ["value", -1.5]])),
     ],
 )

@@ -53,7 +53,8 @@ def check_mltable(value: Table, report: Report) -> None:
     if not isinstance(given, Items):
         return
     readers = []
-    for index, item in enumerate(given.items):
+    rows_changed = False
+    for item in given.items:
         names = [(item.text, item.place)] if isinstance(item, Scalar) else []
         if isinstance(item, Table):
             names = list(item.places.items())
@@ -66,9 +67,11 @@ def check_mltable(value: Table, report: Report) -> None:
                 if len(readers) > 1:
                     report.add("unknown-transformation", f"{name!r} comes after {readers[0]!r}", place,
                                why="files are read once", fix="remove one of them")
-                elif index:
+                elif rows_changed:
                     report.add("unknown-transformation", f"{name!r} comes after other transformations", place,
                                why="files are read before rows are changed", fix="put it first", severity=Severity.WARNING)
+            # The package itself writes this one in front of the reader, where it finds the paths.
+            rows_changed |= name != "extract_columns_from_partition_format"
         if isinstance(item, Table):
             for key in ("take", "skip"):
                 amount = scalar(item, key)

@@ -95,6 +95,7 @@ SCHEDULE = "create_job: ./p.yml\ntrigger:\n"
         ("datastore", "credentials: {account_key: <key>}\n"),
         ("datastore", "credentials: {sas_token: '?xx=XXXX-XX&xxx=XXxXXX'}\n"),
         ("datastore", "type: azure_blob\n"),
+        ("mltable", "transformations: [{extract_columns_from_partition_format: {partition_format: '/{a}/*'}}, read_parquet]\n"),
         ("mltable", "paths: [{file: x}]\ntransformations: [read_delimited: {delimiter: ','}, {take: 3}, read]\n".replace(", read]", "]")),
         ("schedule", SCHEDULE + "  type: cron\n  expression: 0,30 8-18/2 * JAN-JUN MON-FRI\n"),
         ("schedule", SCHEDULE + "  {type: recurrence, frequency: week, interval: 1, schedule: {hours: [0, 23], minutes: 0, week_days: [monday]}}\n"),
