@@ -7,6 +7,7 @@ import importlib
 import io
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -65,12 +66,11 @@ def muted() -> Iterator[None]:
 
     They cannot be switched off: without them the SDK waits for ever for an upload that failed.
     """
-    around = sys.stderr
-    sys.stderr = _Muted(around)
+    _mute.begin()
     try:
         yield
     finally:
-        sys.stderr = around
+        _mute.end()
 
 
 class _Muted(io.TextIOBase):
@@ -84,6 +84,31 @@ class _Muted(io.TextIOBase):
 
     def flush(self) -> None:
         self._around.flush()
+
+
+class _Mute:
+    """Puts a muted stderr in place for the first who wants it, and the real one back after the last: several threads submit."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._real: Any = None
+
+    def begin(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._real = sys.stderr
+                sys.stderr = _Muted(self._real)
+
+    def end(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                sys.stderr = self._real
+
+
+_mute: Final = _Mute()
 
 
 def _unheard(record: logging.LogRecord) -> bool:

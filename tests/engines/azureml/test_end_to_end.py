@@ -70,19 +70,6 @@ def test_a_step_that_fails_there_is_told_with_its_last_lines(real: Project, stag
     assert "no rows" in error
 
 
-def test_submissions_at_once_make_a_job_each(real: Project, stage: Stage) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    def submit(number: int) -> str:
-        job, name, catalogue = real.load("p", {"raw": str(real.root / "data")})
-        return real.run_on(stage, job, name, catalogue, request={}, key=str(number), follow=False).id
-
-    assert submit(0) == submit(0)
-    with ThreadPoolExecutor(max_workers=5) as pool:
-        names = list(pool.map(submit, range(10)))
-    assert len(set(names)) == 10
-
-
 # --- jobs of every kind ----------------------------------------------------------------------------------------------
 
 FOLDER = {"type": "uri_folder"}

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import socket
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -150,6 +152,25 @@ def test_a_lost_answer_makes_one_job(project: Project, stage: Stage, azure: Scri
     azure.twists.append(lost)
     run = submit(project, stage)
     assert list(azure.jobs) == [run.id]
+
+
+def test_fifty_submissions_at_once_make_fifty_jobs_of_fifty_keys_and_one_of_one(tmp_path: Path, stage: Stage,
+                                                                                azure: ScriptedAzure) -> None:
+    write_project(tmp_path, ["only"])
+    real = sys.stderr
+
+    def run(key: str) -> str:
+        return submit(Project(tmp_path), stage, key=key).id
+
+    with ThreadPoolExecutor(max_workers=10) as pool:  # all of them have something to register
+        assert len(set(pool.map(run, ["release"] * 10))) == 1
+    assert len(azure.jobs) == 1
+    azure.begin()
+    with ThreadPoolExecutor(max_workers=50) as pool:
+        names = list(pool.map(run, [f"nightly-{number}" for number in range(50)]))
+    assert len(set(names)) == 50
+    assert sorted(azure.jobs) == sorted(azure.puts) == sorted(names), "each was sent once"
+    assert sys.stderr is real
 
 
 def test_a_registration_that_is_refused_names_its_job(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
