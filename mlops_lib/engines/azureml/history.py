@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from ...stores.records import Status
+from . import sdk
 from .workspace import Workspace
 
 _STATES: Final[Mapping[str, Status]] = {
@@ -112,7 +113,7 @@ class History:
 
     @property
     def _base(self) -> str:
-        return f"/history/v1.0{self._workspace.path}"
+        return f"{sdk.HISTORY}{self._workspace.path}"
 
     def _get(self, path: str, doing: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._workspace.get(f"{self._base}{path}", doing=doing, host=self._api, version=None)

@@ -156,12 +156,11 @@ class Registration:
             self._note(ids, dict(zip(wave, fresh, strict=True)))
         for key, group in groups.items():
             for part in group:
-                part.theirs._id = ids[key]  # where the SDK itself keeps that it has registered a component
+                sdk.note_registered(part.theirs, ids[key])
 
     def _register(self, part: _Part) -> str:
-        return str(self._workspace.call(
-            f"register the component of job {part.name!r}",
-            lambda: self._workspace.client.components.create_or_update(part.theirs, is_anonymous=True).id, seconds=_UPLOAD_S))
+        return self._workspace.call(f"register the component of job {part.name!r}",
+                                    lambda: sdk.register_anonymously(self._workspace.client, part.theirs), seconds=_UPLOAD_S)
 
     def _note(self, ids: dict[str, str], fresh: Mapping[str, str]) -> None:
         self.used_memory = self.used_memory or bool(ids)
