@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .dsl import ComponentFunction
     from .engines import Listener, Run
     from .engines.assets import Registered
+    from .engines.azureml.transport import Patience
     from .engines.local.facts import Ground
     from .graph import Graph
     from .infra import Stage
@@ -469,7 +470,7 @@ class Project:
     def run_on(self, stage: Stage, job: PipelineJob, name: str, catalogue: Catalogue, *, request: Mapping[str, Any],
                key: str | None = None, against: str | None = None, reuse: bool = True, outputs: Iterable[str] = (),
                follow: bool = True, cancel: bool = False, resolve: bool = False,
-               listener: Listener = lambda event: None) -> Run:
+               listener: Listener = lambda event: None, patience: Patience | None = None) -> Run:
         """Run a linked pipeline on Azure ML.
 
         Args:
@@ -486,6 +487,7 @@ class Project:
             cancel: Whether Ctrl-C cancels it, and does not only stop following it.
             resolve: Whether to see first that the packages of its environments go together.
             listener: Told of every event.
+            patience: How long and how often to try when Azure does not answer; None for what is usual.
 
         Raises:
             InputError: it may not run there, or Azure ML refused it; StageError: the stage cannot be reached, or lacks
@@ -500,7 +502,7 @@ class Project:
         self.check_allowed(name, stage.name)
         store = Store.open(self.root)
         try:
-            with Workspace(stage) as workspace:
+            with Workspace(stage, patience=patience) as workspace:
                 labels = Labels(workspace, against=against, known=self._stages(), opened=self.stage)
                 job = labels.resolved(job)
                 plan, submission = prepare(job, self.graph(job, name), catalogue, store, key=key, force=not reuse)

@@ -20,8 +20,6 @@ from .workspace import Workspace
 
 _BUILT_IN: Final = ("serverless", "local")
 _DATASTORES: Final = ("workspaceblobstore", "workspaceartifactstore", "workspaceworkingdirectory", "workspacefilestore")
-_STORAGE: Final = Patience(attempts=1, connect=1.0, read=1.0)
-_STORAGE_S: Final = 2.0  # with the look-up of its name, which knows no limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ def check(workspace: Workspace, graph: Graph, catalogue: Catalogue) -> None:
     """
     about = workspace.about
     tasks: list[Callable[[], str]] = [lambda one=one: _lacks(workspace, one, catalogue) for one in named(graph)]  # type: ignore[misc]
-    tasks.append(lambda: _storage(workspace.stage, about))
+    tasks.append(lambda: _storage(workspace, about))
     lacking = [told for told in workspace.each(lambda task: task(), tasks) if told]
     if lacking:
         many = "" if len(lacking) == 1 else f" {len(lacking)} things"
@@ -148,15 +146,16 @@ def _register(workspace: Workspace, one: Named, catalogue: Catalogue) -> bool:
     return True
 
 
-def _storage(stage: Stage, about: Mapping[str, Any]) -> str:
+def _storage(workspace: Workspace, about: Mapping[str, Any]) -> str:
     """Why the workspace's storage account cannot be reached: the SDK takes a minute and a half to find out."""
-    account = str(about.get("storageAccount") or stage.storage["id"]).rpartition("/")[2]
+    account = str(about.get("storageAccount") or workspace.stage.storage["id"]).rpartition("/")[2]
     core, rest = sdk.module("azure.core.exceptions"), sdk.module("azure.core.rest")
     inner = sdk.module("azure.core.pipeline.transport").RequestsTransport()
     host = f"{account}.blob.core.windows.net"
     request = rest.HttpRequest("GET", f"https://{host}/?comp=list")
-    try:
-        bounded(lambda: Transport(inner, patience=_STORAGE).send(request), _STORAGE_S)
+    seconds = workspace.patience.storage
+    try:  # bounded: the look-up of a name knows no limits
+        bounded(lambda: Transport(inner, patience=Patience(attempts=1, connect=seconds, read=seconds)).send(request), seconds)
     except (core.AzureError, OutOfTime) as error:
         unknown = any(word in str(error).lower() for word in ("resolve", "getaddrinfo", "name or service not known"))
         said = "there is no such host" if unknown else "it does not answer"

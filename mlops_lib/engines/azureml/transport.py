@@ -34,6 +34,7 @@ class Patience:
         read: Seconds until an answer begins, or goes on.
         pause: Seconds before the second attempt; doubled each time.
         longest: Seconds that are waited at most, whatever a server asks for.
+        storage: Seconds until the storage account has answered, before anything is sent there.
     """
 
     attempts: int = 5
@@ -41,6 +42,7 @@ class Patience:
     read: float = 60.0
     pause: float = 0.4
     longest: float = 20.0
+    storage: float = 5.0
 
 
 @contextlib.contextmanager

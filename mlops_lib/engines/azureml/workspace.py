@@ -47,13 +47,15 @@ class Workspace:
 
     Attributes:
         stage: As given.
+        patience: As given, or the usual one.
     """
 
     def __init__(self, stage: Stage, *, environ: Mapping[str, str] | None = None, patience: Patience | None = None) -> None:
         self.stage = stage
+        self.patience = patience or Patience()
         self._environ = os.environ if environ is None else environ
         self._credential = Credential(stage.name, stage.tenant_id, self._environ)
-        self._transport: Transport = connect(self._credential.renewed, patience)
+        self._transport: Transport = connect(self._credential.renewed, self.patience)
         self._client: Any = None
         self._about: Mapping[str, Any] | None = None
 

@@ -14,6 +14,7 @@ import pytest
 
 from mlops_lib.emulator.wire import Request, Response
 from mlops_lib.engines import Event, Noticed, Run, RunStarted, StepFinished, StepPrinted, StepStarted
+from mlops_lib.engines.azureml.transport import Patience
 from mlops_lib.errors import Canceled, InputError, MlopsError, StageError
 from mlops_lib.infra import Stage
 from mlops_lib.project import Project
@@ -160,7 +161,7 @@ def test_fifty_submissions_at_once_make_fifty_jobs_of_fifty_keys_and_one_of_one(
     real = sys.stderr
 
     def run(key: str) -> str:
-        return submit(Project(tmp_path), stage, key=key).id
+        return submit(Project(tmp_path), stage, key=key, patience=Patience(storage=60)).id  # two cores do the work of all
 
     with ThreadPoolExecutor(max_workers=10) as pool:  # all of them have something to register
         assert len(set(pool.map(run, ["release"] * 10))) == 1
@@ -231,7 +232,7 @@ def test_a_storage_account_that_is_not_there_is_found_out_at_once(project: Proje
 def test_a_storage_account_that_says_nothing_is_not_waited_for(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
     azure.faults.add("* *.blob.core.windows.net/* delay=200")  # longer than this test may take
     with pytest.raises(StageError) as caught:
-        submit(project, stage)
+        submit(project, stage, patience=Patience(storage=0.3))
     assert "cannot be reached at stmlopsdev.blob.core.windows.net: it does not answer" in caught.value.why
     assert not [call for call in azure.told() if call.startswith(("PUT", "POST"))]
 
