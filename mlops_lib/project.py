@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .dsl import ComponentFunction
     from .engines import Listener, Run
     from .engines.assets import Registered
+    from .engines.azureml.schedules import Scheduled
     from .engines.azureml.transport import Patience
     from .engines.local.facts import Ground
     from .graph import Graph
@@ -558,6 +559,43 @@ class Project:
             raise InputError(f"run {run.id} is on this machine", fix="Ctrl-C in its terminal stops it")
         with Workspace(self.stage(run.stage, outputs=run.request.get("stage_outputs"))) as workspace:
             cancel(workspace, run.id)
+
+    def create_schedule(self, stage: Stage, file: str | Path) -> tuple[Scheduled, str]:
+        """Create or change, on Azure ML, the schedule in a file, with all that its job needs.
+
+        Args:
+            stage: Where.
+            file: The schedule's YAML; it starts a job of the project's.
+
+        Returns:
+            The schedule, and ``created``, ``changed`` or ``unchanged``.
+
+        Raises:
+            CompileError: the files have mistakes; InputError: it is no schedule of a job that may run there, or Azure ML
+            refuses it; StageError: the stage cannot be reached, or lacks what the job names.
+        """
+        from .engines.azureml.schedules import create
+        from .engines.azureml.submission import prepare
+        from .engines.azureml.workspace import Workspace
+        from .stores.store import Store
+
+        name, path = str(file), Path(os.path.abspath(file))
+        self.schedule(name)
+        catalogue = self.catalogue()
+        spec, job = catalogue.spec(path), catalogue.pipeline(path)
+        if not isinstance(spec, OtherFile):
+            raise InputError(f"{name!r} is no schedule", fix="name a schedule's file")
+        given = spec.document.get("create_job")
+        named = given.get("job") if isinstance(given, document.Table) else given
+        pipeline = Path(named.text).stem if isinstance(named, document.Scalar) else path.stem
+        self.check_allowed(pipeline, stage.name)
+        store = Store.open(self.root)
+        try:
+            plan, submission = prepare(job, self.graph(job, pipeline), catalogue, store, key=f"schedule {path.stem}")
+            with Workspace(stage) as workspace:
+                return create(workspace, spec, submission, plan, catalogue, store)
+        finally:
+            store.close()
 
     def register(self, kind: str, files: Iterable[str | Path], *, on: Stage | None = None) -> tuple[Registered, ...]:
         """Register what files say, each content once.

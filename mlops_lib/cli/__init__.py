@@ -776,5 +776,6 @@ from . import configure as _configure  # noqa: E402, F401
 from . import emulate as _emulate  # noqa: E402, F401
 from . import models as _models  # noqa: E402, F401
 from . import schedule as _schedule  # noqa: E402, F401
+from . import schedules as _schedules  # noqa: E402, F401
 from . import serve as _serve  # noqa: E402, F401
 from . import stage as _stage  # noqa: E402, F401

@@ -18,7 +18,10 @@ _NAP_S = 1.0  # a machine that slept wakes up late: the clock is asked again and
 
 @cli.group()
 def schedule() -> None:
-    """Try a schedule on this machine: when it fires, and what it starts."""
+    """Try a schedule on this machine, and keep those of a stage.
+
+    FILE is a schedule's YAML: next and run try it here, create makes it on a stage. NAME is a schedule of a stage.
+    """
 
 
 file_argument = click.argument("file", type=click.Path())

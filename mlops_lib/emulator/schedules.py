@@ -51,6 +51,8 @@ def put(world: World, request: Request) -> Response:
 
 def delete(world: World, request: Request) -> Response:
     found = _found(world, request)
+    if found.properties.get("isEnabled"):
+        raise Problem(400, "UserError", f"The schedule {found.name} is enabled; disable it before it is deleted.")
     return arm.remove(world, request, found.id)
 
 
@@ -72,6 +74,6 @@ ROUTES = (
     Route(Service.MANAGEMENT, "GET", _LIST, listed, "list schedules"),
     Route(Service.MANAGEMENT, "GET", _ONE, get, "read a schedule"),
     Route(Service.MANAGEMENT, "PUT", _ONE, put, "create or change a schedule; switch it on or off"),
-    Route(Service.MANAGEMENT, "DELETE", _ONE, delete, "delete a schedule"),
+    Route(Service.MANAGEMENT, "DELETE", _ONE, delete, "delete a schedule that is switched off"),
     Route(Service.MANAGEMENT, "POST", f"{_ONE}/trigger", trigger, "start a schedule's job now"),
 )

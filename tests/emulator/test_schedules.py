@@ -35,7 +35,10 @@ def test_what_is_no_schedule_is_refused(wire: Any, name: str, properties: dict[s
 
 
 def test_a_schedule_of_something_else_than_a_job_is_not_started(wire: Any) -> None:
-    wire("PUT", "schedules/monitor", {"properties": {"trigger": TRIGGER, "action": {"actionType": "CreateMonitor"}}})
+    monitor = {"trigger": TRIGGER, "action": {"actionType": "CreateMonitor"}}
+    wire("PUT", "schedules/monitor", {"properties": monitor})
     answer = wire("POST", "schedules/monitor/trigger", {})
     assert (answer.status, answer.json["error"]["code"]) == (501, "NotEmulated")
+    assert wire("DELETE", "schedules/monitor").status == 400, "it is enabled"
+    wire("PUT", "schedules/monitor", {"properties": {**monitor, "isEnabled": False}})
     assert wire("DELETE", "schedules/monitor").status == 200

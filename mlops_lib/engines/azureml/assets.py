@@ -86,7 +86,7 @@ def _environments(workspace: Workspace, fresh: Iterable[Wanted], catalogue: Cata
         asset = parse_asset(given) if isinstance(given, str) else None
         if asset is not None and asset.label is None and not asset.name.startswith("AzureML-"):
             named[str(given)] = preflight.Named("environment", asset.name, asset.version, one.place)
-        elif isinstance(one.spec, CommandComponent):
+        elif asset is None and isinstance(one.spec, CommandComponent):
             environment = catalogue.environment(given, one.spec.folder)
             if environment is not None:
                 written.setdefault(digest([environment.to_dict(), environment.folder]), []).append(one)

@@ -65,7 +65,7 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def muted() -> Iterator[None]:
-    """Meanwhile what the SDK prints to stderr in a :func:`quiet` context goes nowhere: bars and blank lines of its uploads.
+    """Meanwhile what the SDK prints in a :func:`quiet` context goes nowhere: bars of its uploads, and dots while it waits.
 
     They cannot be switched off: without them the SDK waits for ever for an upload that failed.
     """
@@ -83,32 +83,34 @@ class _Muted(io.TextIOBase):
         self._around = around
 
     def write(self, text: str) -> int:
-        return len(text) if _ours.get() else int(self._around.write(text))
+        # It waits in a thread of its own, which does not know whose it is.
+        waits = threading.current_thread().name.startswith("LROPoller(")
+        return len(text) if _ours.get() or waits else int(self._around.write(text))
 
     def flush(self) -> None:
         self._around.flush()
 
 
 class _Mute:
-    """Puts a muted stderr in place for the first who wants it, and the real one back after the last: several threads submit."""
+    """Puts muted streams in place for the first who wants it, and the real ones back after the last: several threads submit."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._real: Any = None
+        self._real: tuple[Any, Any] = (None, None)
 
     def begin(self) -> None:
         with self._lock:
             self._users += 1
             if self._users == 1:
-                self._real = sys.stderr
-                sys.stderr = _Muted(self._real)
+                self._real = sys.stdout, sys.stderr
+                sys.stdout, sys.stderr = map(_Muted, self._real)
 
     def end(self) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                sys.stderr = self._real
+                sys.stdout, sys.stderr = self._real
 
 
 _mute: Final = _Mute()

@@ -1,10 +1,13 @@
 """One local Azure ML for all of these tests. Nothing but loopback is reached, and the SDK is loaded once."""
 
+import atexit
+import gc
 import json
+import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -53,6 +56,38 @@ def project(tmp_path: Path) -> Project:
     """Two components with code and an environment, and the pipeline ``p`` that joins them and reads local data."""
     write_project(tmp_path, ["prep", "train"])
     return Project(tmp_path)
+
+
+class Done(NamedTuple):
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+Mlops = Callable[..., Done]
+
+
+@pytest.fixture
+def mlops(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Project) -> Iterator[Mlops]:
+    """The command line, in this process, which has loaded the SDK, and in the project's folder."""
+    from mlops_lib.cli import main
+
+    def run(*arguments: str) -> Done:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        printed = capsys.readouterr()
+        assert isinstance(caught.value.code, int)
+        return Done(caught.value.code, printed.out, printed.err)
+
+    monkeypatch.chdir(project.root)
+    handler, thresholds = signal.getsignal(signal.SIGTERM), gc.get_threshold()
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+    gc.set_threshold(*thresholds)
+    atexit.unregister(gc.freeze)
 
 
 COMPONENT = """\

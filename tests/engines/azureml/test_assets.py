@@ -1,22 +1,18 @@
 """Assets of files, registered in a workspace of the local Azure ML and on this machine, each content once."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from mlops_lib.emulator import environ_with
 from mlops_lib.emulator.router import Service
 from mlops_lib.engines.assets import Registered
 from mlops_lib.errors import CompileError, InputError, StageError
 from mlops_lib.infra import Stage
 from mlops_lib.project import Project
 
-from .conftest import write_project
+from .conftest import Mlops, write_project
 from .stage import ScriptedAzure
 
 DATA = "$schema: https://azuremlschemas.azureedge.net/latest/data.schema.json\nname: rows\ntype: uri_folder\npath: ../data\n"
@@ -72,7 +68,6 @@ def test_the_same_content_is_registered_once_by_whoever_comes(
 
 @pytest.mark.parametrize(("kind", "file", "old", "new"), [
     ("data", "data/rows.csv", "1", "2"),
-    ("data", "assets/rows.yml", "uri_folder", "mltable"),
     ("model", "assets/best.bin", "weights", "other"),
     ("environment", "environments/py/environment.yml", "python:3.12", "python:3.13"),
     ("component", "components/prep/src/main.py", "print", "print  "),
@@ -87,8 +82,6 @@ def test_other_content_is_another_version_where_the_file_says_none(
             path = project.root / yml
             if kind in yml:
                 path.write_text(path.read_text().replace(version, ""))
-    if new == "mltable":
-        (project.root / "data" / "MLTable").write_text("paths:\n  - pattern: ./*.csv\ntransformations:\n  - read_delimited: {}\n")
     [(_, first, _)] = register(project, kind, stage)
     edit(project, file, old, new)
     [(_, second, fresh)] = register(project, kind, stage)
@@ -234,55 +227,43 @@ def test_what_this_machine_cannot_keep_is_refused(project: Project) -> None:
 # --- the commands ------------------------------------------------------------------------------------------------------
 
 
-class Shell:
-    def __init__(self, project: Project, azure: ScriptedAzure) -> None:
-        self._folder, self._azure = project.root, azure
-
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        told = {**self._azure.environment(credential="federated"), "MLOPS_DEV_OUTPUTS": os.environ["MLOPS_DEV_OUTPUTS"]}
-        return subprocess.run([sys.executable, "-W", "error", "-m", "mlops_lib", *arguments], env=environ_with(told),
-                              cwd=self._folder, text=True, capture_output=True, timeout=120)
-
-
-def test_the_commands_register_list_and_show(project: Project, azure: ScriptedAzure, stage: Stage) -> None:
-    shell = Shell(project, azure)
-    done = shell("components", "register", "components/prep/component.yml", "components/train/component.yml", "--on", "dev")
-    assert (done.returncode, done.stdout) == (0, "prep:1  registered\ntrain:1  registered\n"), done.stderr
-    assert done.stderr == "2 new, 0 there already\n"
-    listed = json.loads(shell("components", "list", "--on", "dev", "--json").stdout)
+def test_the_commands_register_list_and_show(project: Project, stage: Stage, mlops: Mlops) -> None:
+    files = ["components/prep/component.yml", "components/train/component.yml"]
+    done = mlops("components", "register", *files, "--on", "dev")
+    assert (done.code, done.out) == (0, "prep:1  registered\ntrain:1  registered\n"), done.err
+    assert done.err == "2 new, 0 there already\n"
+    told = json.loads(mlops("components", "register", *files, "--on", "dev", "--json").out)
+    assert [(one["name"], one["version"], one["new"]) for one in told] == [("prep", "1", False), ("train", "1", False)]
+    listed = json.loads(mlops("components", "list", "--on", "dev", "--json").out)
     assert [(row["name"], row["version"]) for row in listed] == [("prep", "1"), ("train", "1")]
-    shown = shell("components", "show", "prep", "--on", "dev").stdout.splitlines()
+    shown = mlops("components", "show", "prep", "--on", "dev").out.splitlines()
     assert {"type         command", "versions     1"} <= {line.rstrip() for line in shown}
-    missing = shell("components", "show", "perp", "--on", "dev")
-    assert (missing.returncode, "did you mean 'prep'?" in missing.stderr) == (2, True)
+    missing = mlops("components", "show", "perp", "--on", "dev")
+    assert (missing.code, "did you mean 'prep'?" in missing.err) == (2, True)
+    assert mlops("components", "show", "prep:9", "--on", "dev").code == 2
+    assert mlops("data", "list", "--on", "dev").err == "stage 'dev' has none yet\n"
+    assert mlops("data", "register", FILES["data"], "--on", "dev").code == 0
+    assert json.loads(mlops("data", "show", "rows@latest", "--on", "dev", "--json").out)["versions"] == ["1"]
+    assert mlops("models", "register", FILES["model"], "--on", "dev").code == 0
+    assert [row["name"] for row in json.loads(mlops("models", "list", "--on", "dev", "--json").out)] == ["best"]
 
 
-def test_the_commands_look_at_the_project_where_no_stage_is_named(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    from mlops_lib.cli import main
-
-    def said(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main(["--project", str(project.root), *arguments])
-        out = capsys.readouterr()
-        assert isinstance(caught.value.code, int)
-        return caught.value.code, out.out, out.err
-
-    assert "prep   1        command" in said("components", "list")[1]
-    assert json.loads(said("environments", "list", "--json")[1]) == [
+def test_the_commands_look_at_the_project_where_no_stage_is_named(project: Project, mlops: Mlops) -> None:
+    assert "prep   1        command" in mlops("components", "list").out
+    assert json.loads(mlops("environments", "list", "--json").out) == [
         {"name": "py", "version": "1", "about": "python:3.12", "file": "environments/py/environment.yml"}]
-    assert "image: python:3.12" in said("environments", "show", "py:1")[1]
-    assert json.loads(said("components", "show", "prep", "--json")[1])["name"] == "prep"
-    code, _, err = said("components", "show", "perp")
-    assert (code, "did you mean 'prep'?" in err) == (2, True)
-    assert said("environments", "show", "py:7")[0] == 2
-    assert said("components", "list", "--outputs", "x.json")[0] == 2
-    code, out, err = said("data", "register", str(project.root / FILES["data"]))
-    assert (code, out, err) == (0, "rows:1  registered\n", "1 new, 0 there already\n")
-    assert "the file assets/rows.yml" in said("data", "show", "rows")[1]
-    assert "assets/rows.yml" in said("data", "list")[1]
-    assert said("models", "register", str(project.root / FILES["model"]))[0] == 0
-    assert "the file assets/best.yml" in said("models", "show", "best")[1]
-    assert "assets/best.yml" in said("models", "list")[1]
+    assert "image: python:3.12" in mlops("environments", "show", "py:1").out
+    assert json.loads(mlops("components", "show", "prep", "--json").out)["name"] == "prep"
+    missing = mlops("components", "show", "perp")
+    assert (missing.code, "did you mean 'prep'?" in missing.err) == (2, True)
+    assert mlops("environments", "show", "py:7").code == 2
+    assert mlops("components", "list", "--outputs", "x.json").code == 2
+    assert mlops("data", "register", FILES["data"]) == (0, "rows:1  registered\n", "1 new, 0 there already\n")
+    assert "the file assets/rows.yml" in mlops("data", "show", "rows").out
+    assert "assets/rows.yml" in mlops("data", "list").out
+    assert mlops("models", "register", FILES["model"]).code == 0
+    assert "the file assets/best.yml" in mlops("models", "show", "best").out
+    assert "assets/best.yml" in mlops("models", "list").out
 
 
 def test_what_is_registered_says_where_it_comes_from(project: Project, stage: Stage) -> None:

@@ -2,15 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mlops_lib.emulator import environ_with
 from mlops_lib.emulator.router import Service
 from mlops_lib.emulator.wire import Request, Response
 from mlops_lib.engines.azureml.configuring import configure, seconds
@@ -18,8 +15,8 @@ from mlops_lib.engines.azureml.inspecting import inspect
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import StageError
 from mlops_lib.infra import Compute, PowerSchedule, Stage, read
-from mlops_lib.project import Project
 
+from .conftest import Mlops
 from .stage import ScriptedAzure
 
 AKS = "/subscriptions/22222222-2222-4222-8222-222222222222/resourceGroups/rg-k8s/providers/Microsoft.ContainerService/managedClusters/aks"
@@ -182,15 +179,12 @@ def test_the_wishes_come_from_the_outputs_contract(stage: Stage) -> None:
         assert field in str(caught.value)
 
 
-def test_the_command_says_what_it_changed(project: Project, azure: ScriptedAzure, stage: Stage) -> None:
+def test_the_command_says_what_it_changed(stage: Stage, mlops: Mlops, monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = json.loads(os.environ["MLOPS_DEV_OUTPUTS"])
     outputs["kubernetes"] = {"k8s": {"cluster_id": AKS, "namespace": "jobs", "instance_type": None}}
-    told = {**azure.environment(credential="federated"), "MLOPS_DEV_OUTPUTS": json.dumps(outputs)}
-
-    def mlops(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-W", "error", "-m", "mlops_lib", "stage", "configure", "dev", *arguments],
-                              env=environ_with(told), cwd=project.root, text=True, capture_output=True, timeout=120)
-
-    assert mlops("--dry-run").stdout == "would change k8s: attached: aks, namespace jobs\n"
-    done = mlops("--json")
-    assert json.loads(done.stdout)["changes"] == [{"compute": "k8s", "what": "attached: aks, namespace jobs"}], done.stderr
+    monkeypatch.setenv("MLOPS_DEV_OUTPUTS", json.dumps(outputs))
+    attached = "k8s: attached: aks, namespace jobs"
+    assert mlops("stage", "configure", "dev", "--dry-run") == (0, f"would change {attached}\n", "")
+    assert mlops("stage", "configure", "dev") == (0, f"changed {attached}\n", "")
+    assert mlops("stage", "configure", "dev") == (0, "", "stage 'dev' is as its outputs wish: nothing to change\n")
+    assert json.loads(mlops("stage", "configure", "dev", "--json").out)["changes"] == []

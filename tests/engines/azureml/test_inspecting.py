@@ -2,15 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mlops_lib.emulator import environ_with
 from mlops_lib.emulator.router import Service
 from mlops_lib.emulator.wire import Problem, Request, Response
 from mlops_lib.engines.azureml.inspecting import Report, inspect
@@ -18,8 +15,8 @@ from mlops_lib.engines.azureml.transport import Patience
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import StageError
 from mlops_lib.infra import Compute, Datastore, Identity, Stage
-from mlops_lib.project import Project
 
+from .conftest import Mlops
 from .stage import ScriptedAzure
 
 CLUSTER = Compute(kind="cluster", vm_size="Standard_DS3_v2", min_nodes=0, max_nodes=4)
@@ -204,21 +201,17 @@ def test_an_azure_that_does_not_answer_is_no_report(stage: Stage, azure: Scripte
 
 
 def test_the_command_makes_one_report_and_exits_with_four_when_something_lacks(
-    project: Project, azure: ScriptedAzure, stage: Stage
+    stage: Stage, mlops: Mlops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def check(outputs: Mapping[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
-        told = {**azure.environment(credential="federated"), "MLOPS_DEV_OUTPUTS": json.dumps(outputs)}
-        return subprocess.run([sys.executable, "-W", "error", "-m", "mlops_lib", "stage", "check", "dev", "--online", *arguments],
-                              env=environ_with(told), cwd=project.root, text=True, capture_output=True, timeout=120)
-
-    outputs = json.loads(os.environ["MLOPS_DEV_OUTPUTS"])
-    good = check(outputs, "--json")
-    assert good.returncode == 0, good.stderr
-    told = json.loads(good.stdout)
+    good = mlops("stage", "check", "dev", "--online", "--json")
+    assert good.code == 0, good.err
+    told = json.loads(good.out)
     assert (told["lacks"], told["mistakes"], told["online"]["lacks"], told["online"]["unread"]) == ([], [], [], [])
+    outputs = json.loads(os.environ["MLOPS_DEV_OUTPUTS"])
     outputs["computes"]["cpu"]["max_nodes"] = 5
-    bad = check(outputs)
-    assert bad.returncode == 4
-    assert bad.stdout.startswith("KIND")
+    monkeypatch.setenv("MLOPS_DEV_OUTPUTS", json.dumps(outputs))
+    bad = mlops("stage", "check", "dev", "--online")
+    assert bad.code == 4
+    assert bad.out.startswith("KIND")
     assert ("the compute 'cpu' has another maximum of nodes than the outputs say\n  why: it has 4, they say 5\n"
-            "  fix: apply the stage again, and publish its outputs\n") in bad.stdout
+            "  fix: apply the stage again, and publish its outputs\n") in bad.out
