@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from .binding import JobPort, PipelinePort
+from .binding import JobPort, PipelinePort, substitute
 from .checks import upstream
 from .distribution import Distribution, read_distribution
 from .errors import InputError, Place
 from .parallel import Parallel, Task, task_of
 from .parallel import read as read_parallel
 from .references import AssetReference, how_to_map, parse_reference, redacted
+from .runsettings import with_values
 from .spec import (
     Bound,
     CommandComponent,
@@ -142,8 +143,9 @@ def build(pipeline: PipelineJob, *, name: str | None = None) -> Graph:
     builder = _Builder()
     given: dict[str, Given] = {key: _given(value, pipeline.folder) for key, value in pipeline.inputs.items()
                                if not isinstance(value, Bound)}
+    compute = pipeline.settings.default_compute or pipeline.compute
     ends = builder.expand(pipeline, given, prefix="", environment_variables={},
-                          compute=pipeline.settings.default_compute or pipeline.compute)
+                          compute=substitute(compute, _texts({}, given).get) if compute else None)
     outputs = {}
     for key, spec in pipeline.outputs.items():
         source = ends.get(key)
@@ -251,6 +253,8 @@ class _Builder:
     def _job(self, job: Job, inputs: Mapping[str, Given], prefix: str, variables: Mapping[str, str],
              folder: str, compute: str | None, given: Mapping[str, Given]) -> Mapping[str, Given]:
         name = f"{prefix}{job.name}"
+        around = _texts({}, given)
+        job = with_values(job, around.get)
         variables = {**variables, **job.environment_variables}
         component = job.component
         if component is None and job.type in ("command", "parallel", "pipeline", "sweep"):
@@ -278,7 +282,8 @@ class _Builder:
             outputs={key: job.outputs.get(key, JobOutput()) for key in component.outputs},
             environment=environment or component.environment,
             environment_folder=environment_folder if environment else component.folder,
-            environment_variables={**component.environment_variables, **variables}, waits=tuple(waits), parallel=parallel,
+            environment_variables={**_of_component(job, component, around.get), **variables}, waits=tuple(waits),
+            parallel=parallel,
             distribution=read_distribution(job.rest.get("distribution") or component.rest.get("distribution")),
             compute=job.compute or compute,
             sweep=read_sweep(job.document) if job.type == "sweep" else None,
@@ -316,6 +321,12 @@ class _Builder:
             return given[name]
         port = pipeline.inputs.get(name)
         return Value(port.default) if isinstance(port, Input) and port.default is not None else None
+
+
+def _of_component(job: Job, component: CommandComponent, value_of: Callable[[str], str | None]) -> Mapping[str, str]:
+    """The variables of a component; one that stands in the job itself may name the pipeline's inputs."""
+    variables = component.environment_variables
+    return {name: substitute(text, value_of) for name, text in variables.items()} if job.inline else variables
 
 
 def _default_compute(job: Job) -> str | None:

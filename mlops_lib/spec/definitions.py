@@ -226,8 +226,9 @@ class Job:
         component: Component | None = None
         known = set(_JOB_MODELLED)
         limits = reading.subtable(value, "limits") if type_ == "command" else None
-        if limits is None:
-            known.discard("limits")  # a sweep's limits are more than a timeout
+        timeout = reading.whole(limits, "timeout") if limits else None
+        if timeout is None:
+            known.discard("limits")  # a sweep's are more than a timeout, and that of others may be an expression
         given_component = value.get("trial" if type_ == "sweep" else "component")
         inline = _CARRIED_BY.get(type_) in value.entries
         searched = _searched(value.get("search_space")) if type_ == "sweep" else frozenset()
@@ -258,7 +259,7 @@ class Job:
             environment=None if inline or "environment" not in known else _environment(value, folder),
             environment_variables={} if inline or "environment" not in known
             else reading.text_map(value, "environment_variables"),
-            timeout=reading.whole(limits, "timeout") if limits else None, inline=inline, searched=searched,
+            timeout=timeout, inline=inline, searched=searched,
             refused=frozenset(refused), untold=reading.untold(value), rest=reading.rest(value, known), document=value,
             place=place, places=_places(value),
         )
