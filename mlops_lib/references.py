@@ -106,7 +106,8 @@ def how_to_map(reference: DatastorePath | AssetReference) -> str:
 
 # --- secrets ---------------------------------------------------------------------------------------------------------
 
-_URL = r"([A-Za-z][A-Za-z0-9+.-]*://[^\s?'\"<>]*)\?([^\s'\"<>]*)"
+# A URL, or the path of one alone: so do errors of connections name what they wanted.
+_URL = r"((?:[A-Za-z][A-Za-z0-9+.-]*://|(?:^|(?<=[\s'\"(=:]))/)[^\s?'\"<>]*)\?([^\s'\"<>]*)"
 _SIGNED = (r"(?i)(?:^|[&;])(?:sig|(?:x-amz-|x-goog-)?signature|x-amz-security-token|sas_?token|account_?key|"
            r"shared_?access_?key|access_?token|api_?key|client_?secret|password|token)=")
 _USER = r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s/@:'\"]*:[^\s/@'\"]*@"
@@ -115,8 +116,9 @@ _KEYS = r"(?i)\b((?:Account|SharedAccess)Key|SharedAccessSignature)=[^;\s'\"]+"
 
 def redacted(text: str) -> str:
     """*text* without the signatures, keys and passwords of the URLs in it."""
-    if "://" in text:
+    if "?" in text:
         text = re.sub(_URL, lambda match: f"{match[1]}?***" if re.search(_SIGNED, match[2]) else match[0], text)
+    if "://" in text:
         text = re.sub(_USER, r"\1***@", text)
     return re.sub(_KEYS, r"\1=***", text) if "=" in text else text
 

@@ -87,6 +87,8 @@ def test_a_path_that_stays_inside_is_not(path: str) -> None:
         ("two https://h/a?sig=1 and https://h/b?page=2", "two https://h/a?*** and https://h/b?page=2"),
         ("https://user:pass@h/x", "https://***@h/x"),
         ("AccountName=a;AccountKey=abc==;Endpoint=x", "AccountName=a;AccountKey=***;Endpoint=x"),
+        ("retries exceeded with url: /c/log.txt?sv=1&sig=abc%3D&se=2 (Caused by x)", "retries exceeded with url: /c/log.txt?*** (Caused by x)"),
+        ("/c/x?sig=1", "/c/x?***"),
     ],
 )
 def test_what_is_shown_of_a_secret_is_that_there_was_one(text: str, shown: str) -> None:
@@ -96,7 +98,7 @@ def test_what_is_shown_of_a_secret_is_that_there_was_one(text: str, shown: str) 
 
 
 @pytest.mark.parametrize(
-    "text", ["https://h/x?page=2&signal=on", "abfss://c@a.dfs.core.windows.net/x", "python a.py --token=x", "a?sig", "x@y:z"]
+    "text", ["https://h/x?page=2&signal=on", "abfss://c@a.dfs.core.windows.net/x", "python a.py --token=x", "a?sig", "x@y:z", "GET /x?page=2"]
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert redacted(text) == text

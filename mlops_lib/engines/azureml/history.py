@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from ...references import redacted
 from ...stores.records import Status
 from . import sdk
 from .workspace import Workspace
@@ -128,7 +129,7 @@ def _state(run: Mapping[str, Any]) -> State:
         status = Status.REUSED
     return State(id=str(run.get("runId") or ""), name=str(run.get("displayName") or run.get("name") or run.get("runId") or ""),
                  status=status, said=said, started=moment(run.get("startTimeUtc")), ended=moment(run.get("endTimeUtc")),
-                 error="\n".join(_errors(run.get("error"))), logs=run.get("logFiles") or {})
+                 error=redacted("\n".join(_errors(run.get("error")))), logs=run.get("logFiles") or {})
 
 
 def _errors(error: Any) -> Iterator[str]:

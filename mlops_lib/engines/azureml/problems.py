@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ...errors import InputError, MlopsError, StageError
+from ...references import redacted
 
 _CONTROLS: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _ACTION: Final = re.compile(r"(?:action|permission)s?\W{1,4}(Microsoft\.[A-Za-z]+/[A-Za-z/]+)")
@@ -72,8 +73,8 @@ def explained(error: BaseException, doing: str, *, stage: str, at: str = "") -> 
 
 
 def clean(text: str) -> str:
-    """A message of Azure's in one line, without colours and without what it repeats for machines."""
-    text = _CONTROLS.sub("", text)
+    """A message of Azure's in one line, without colours, signatures of URLs, and what it repeats for machines."""
+    text = redacted(_CONTROLS.sub("", text))
     text = re.split(r"Additional Information:|\nContent: |\nTraceback ", text)[0]
     lines = []
     for line in text.splitlines():

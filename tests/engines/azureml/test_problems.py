@@ -86,6 +86,8 @@ def test_our_own_errors_stay_as_they_are() -> None:
     ("(BadArgument) It is bad.\nCode: BadArgument\nMessage: It is bad.\nAdditional Information:Type: x\n{...}", "(BadArgument) It is bad."),
     ("\n\nError: \n1) One or more files do not exist.\n    (x) data/none\n\nDetails: \n", "One or more files do not exist. data/none"),
     ("a" * 900, "a" * 600 + " …"),
+    (f"exceeded with url: /{'x' * 560}?sv=2021&sr=b&sig=SECRET (Caused by it)", f"exceeded with url: /{'x' * 560}?*** (Caused by it)"),
+    ("exception=https://a.blob.core.windows.net/c?sv=1&sig=SECRET", "exception=https://a.blob.core.windows.net/c?***"),
 ])  # fmt: skip
 def test_messages_lose_their_noise(text: str, expected: str) -> None:
     assert clean(text) == expected
