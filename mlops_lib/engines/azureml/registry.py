@@ -184,7 +184,6 @@ class WorkspaceModels:
         if not _NAME.fullmatch(version.name):
             raise Refused(f"{version.name!r} is no name for a model here", why="it has letters, digits, '.', '_' and '-'")
         known = self._listed(version.name)
-        self._sweep(version.name, known)
         blobs = self._blobs()
         home = f"{_HOME}/{version.name}/{uuid.uuid4().hex}"
         for name, stream in contents:
@@ -195,7 +194,9 @@ class WorkspaceModels:
             blobs.write(f"{home}/{note}", content)
         properties = {"modelUri": f"{blobs.uri}{home}/{_MODEL}", "modelType": version.type, "tags": dict(version.tags),
                       "properties": {_DIGEST: version.digest}, "isAnonymous": False, "isArchived": False}
-        return self._add(version, properties, known)
+        stored = self._add(version, properties, known)
+        self._sweep(version.name, home)
+        return stored
 
     def _check(self, version: ModelVersion, prefix: str) -> None:
         """See that what was stored is what was sent."""
@@ -236,14 +237,22 @@ class WorkspaceModels:
                 return there
         return self._get(version)
 
-    def _sweep(self, name: str, known: Sequence[Mapping[str, Any]]) -> None:
-        """Remove what promotions that were killed have left: nobody else is at it, and no version names it."""
-        blobs = self._blobs()
-        named = {str(told["properties"].get("modelUri") or "").rpartition("/")[0].rpartition("/")[2] for told in known}
-        with contextlib.suppress(MlopsError):  # it costs space, and nothing else
-            for folder in blobs.folders(f"{_HOME}/{name}"):
-                if folder not in named:
-                    blobs.remove(f"{_HOME}/{name}/{folder}")
+    def _sweep(self, name: str, made: str) -> None:
+        """Remove what promotions that were killed have left: nobody else is at it, and no version names it.
+
+        What a champion consists of is at stake: a list that lacks the version that was *made* just now is not believed.
+        """
+        blobs, home = self._blobs(), f"{_HOME}/{name}"
+        with contextlib.suppress(MlopsError), self._holding(name):  # it costs space, and nothing else
+            named = [str(told["properties"].get("modelUri") or "") for told in self._listed(name)]
+
+            def is_named(folder: str) -> bool:
+                return any(f"{folder}/" in uri for uri in named)
+
+            if is_named(made):
+                for folder in blobs.folders(home):
+                    if not is_named(f"{home}/{folder}"):
+                        blobs.remove(f"{home}/{folder}")
 
 
 def _version(name: str, told: Mapping[str, Any]) -> ModelVersion:

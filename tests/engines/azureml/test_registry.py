@@ -18,6 +18,7 @@ import pytest
 
 from mlops_lib.emulator import Fault
 from mlops_lib.emulator.setup import container
+from mlops_lib.emulator.wire import Response
 from mlops_lib.engines.azureml.registry import WorkspaceModels
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import InputError, Refused, StageError
@@ -271,6 +272,40 @@ def test_one_that_slept_too_long_is_stopped(place: Place) -> None:
         place.promote(version, source=Sleeping(place.folder / ".mlops", "here"))
     assert place.champions() == ["2"]
     assert place.losses[find_version(place.target, "shop", "champion").digest] == 0.3
+
+
+def test_the_bytes_of_a_version_are_never_cleared_away(place: Place, azure: ScriptedAzure) -> None:
+    dev = place.target
+    first = place.promote(place.make(0.5))[1]
+    assert first is not None
+    row = azure.world.resources.get(f"{dev._workspace.path}/models/shop/versions/1")
+    azure.world.resources.put(row.id, {"properties": {**row.properties, "modelUri": f"{row.properties['modelUri']}/"}})
+    left = f"mlops/models/shop/{'0' * 32}/model/MLmodel"
+    dev._blobs().write(left, b"of a promotion that was killed")
+
+    def lists(request: Any) -> Response | None:
+        """The versions are gone for a moment."""
+        asked = request.method == "GET" and request.path.endswith("/models/shop/versions")
+        return Response(status=404, body={"error": {"code": "UserError", "message": "none"}}) if asked else None
+
+    version = dataclasses.replace(place.make(0.4), tags={"promotion": "2", "deployment": "champion"})
+    with dev.claim("shop"):
+        azure.twists.append(lists)
+        with pytest.raises(Refused, match="has come to dev first"):
+            dev.write(version, contents_of(place, version), {})
+        dev._sweep("shop", "mlops/models/shop/anything")
+        azure.twists.clear()
+        assert dev._blobs().read(left) is not None, "a list that cannot be right clears nothing"
+        stored = dev.write(version, contents_of(place, version), {})
+    assert dev._blobs().read(left) is None
+    for kept in (first, stored):
+        assert [file.name for file in place.open("dev").files(kept)] == ["MLmodel", "data/loss"]
+
+
+def contents_of(place: Place, version: ModelVersion) -> Iterator[tuple[str, BinaryIO]]:
+    for file in place.here.files(version):
+        with place.here.open(version, file.name) as stream:
+            yield file.name, stream
 
 
 def test_a_number_that_a_job_has_taken_meanwhile_is_left_to_it(place: Place, azure: ScriptedAzure) -> None:
