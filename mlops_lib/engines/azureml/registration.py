@@ -41,6 +41,12 @@ class _Part:
     theirs: Any
 
     @property
+    def environment(self) -> Any:
+        """The environment as YAML names it: of a name the SDK keeps what comes after the scheme."""
+        given = getattr(self.carrier, "environment", None)
+        return f"azureml:{given}" if isinstance(given, str) and not given.startswith("azureml:") else given
+
+    @property
     def carrier(self) -> Any:
         """What of the component has the environment: itself, or of a parallel one its task."""
         task = getattr(self.theirs, "task", None)
@@ -82,7 +88,7 @@ class Registration:
 
     def _resolve(self, parts: Sequence[_Part]) -> None:
         """Versions for the labels of environments, in the components' own files: those that are registered name versions."""
-        found = [(part, one) for part in parts if (one := environment(getattr(part.carrier, "environment", None))) is not None]
+        found = [(part, one) for part in parts if (one := environment(part.environment)) is not None]
         every = list(dict.fromkeys(one for _, one in found))
         versions = dict(zip(every, self._workspace.each(Labels(self._workspace).version, every), strict=True))
         for part, one in found:

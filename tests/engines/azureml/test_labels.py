@@ -130,6 +130,15 @@ def test_evaluate_compares_with_the_champion_of_a_stage(shop: Project, assets: A
         submitted(shop, azure, stage, "evaluate", against="qa")
 
 
+def test_a_newer_version_of_an_environment_is_taken_by_a_component_that_is_known(shop: Project, stage: Stage, azure: ScriptedAzure, assets: Assets) -> None:
+    values = {"model": "azureml:shop@latest", "data": "azureml:shop-test@latest"}
+    found = []
+    for version in ("7", "8"):
+        assets.add("environments", "py", version, image="python:3.12")
+        found.append(submitted(shop, azure, stage, "score", values)["component of the environment"].rpartition("/")[2])
+    assert found == ["7", "8"], "what was registered before has the environment of before"
+
+
 @pytest.mark.parametrize(("reference", "error", "said"), [
     ("azureml:shop@champoin", InputError, "did you mean 'champion'?"),
     ("azureml:other@champion", StageError, "the stage dev has no champion of 'other'"),
