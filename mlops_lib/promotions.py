@@ -19,20 +19,25 @@ from .stores.models import (
     DECISION,
     DEPLOYMENT,
     EVIDENCE,
+    FOLLOWED,
     GATE,
     LINEAGE,
     PROMOTION,
     REPLACES,
     RESERVED,
+    ROLLBACK_OF,
     Models,
     ModelVersion,
     Registry,
+    Repointed,
     Stream,
     champion_of,
+    find_version,
     promotion_of,
 )
 
 Known = Callable[[ModelVersion, "ModelVersion | None"], "tuple[Evidence, Evidence | None]"]
+Tell = Callable[[Repointed], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,13 +63,14 @@ class Request:
     at: str
 
 
-def promote(source: Models, version: ModelVersion, target: Registry, request: Request,
-            known: Known) -> tuple[Decision, ModelVersion | None]:
+def promote(source: Models, version: ModelVersion, target: Registry, request: Request, known: Known,
+            tell: Tell = lambda repointed: None) -> tuple[Decision, ModelVersion | None]:
     """Judge a version of *source*, and make it the champion of *target* when it passes.
 
     The bytes and all that is told of them are written first, and are there as a version with the champion's tags in one step;
-    then the old champion's tag is taken away. Whenever the process dies, exactly one version is the champion by
-    :func:`~mlops_lib.stores.models.champion_of`, and promoting again finishes what was left.
+    then the old champion's tag is taken away, and what the stage has that names the old champion is told the new one. Whenever
+    the process dies, exactly one version is the champion by :func:`~mlops_lib.stores.models.champion_of`, and promoting the
+    same or another one again finishes what was left.
 
     Args:
         source: Where the version is.
@@ -72,6 +78,8 @@ def promote(source: Models, version: ModelVersion, target: Registry, request: Re
         target: The registry of the stage.
         request: Who asks, and by which gate.
         known: What is known of the candidate and of the champion, without tags and signatures.
+        tell: Is told what named the old champion; of a refused version only when it is the champion itself, whose promotion
+            was not finished.
 
     Returns:
         The decision, and the new champion; None when it was refused, and then nothing has changed.
@@ -91,6 +99,8 @@ def promote(source: Models, version: ModelVersion, target: Registry, request: Re
         if approved is not None:
             decision = dataclasses.replace(decision, checks=(*decision.checks, approved))
         if not decision.passed:
+            if current is not None and current.digest == version.digest:
+                _finish(target, current, tell)
             return decision, None
         number = 1 + max((promotion_of(other) for other in target.versions(version.name)), default=0)
         tags = {name: text for name, text in version.tags.items() if name not in RESERVED} | {
@@ -104,11 +114,36 @@ def promote(source: Models, version: ModelVersion, target: Registry, request: Re
         with _streamed(source, version) as contents:
             stored = target.write(dataclasses.replace(version, tags=tags), contents, notes)
         _settle(target, stored)
+        if current is not None:
+            _repoint(target, stored, tell)
     return decision, stored
 
 
-def rollback(registry: Registry, name: str, *, actor: str, at: str) -> tuple[ModelVersion, ModelVersion]:
+def refresh(registry: Registry, name: str, tell: Tell) -> ModelVersion:
+    """Finish what a promotion or a rollback has left: the tags of champions of before, and what names the last one.
+
+    Returns:
+        The champion.
+
+    Raises:
+        InputError: there is none.
+    """
+    with registry.claim(name):
+        champion = find_version(registry, name, CHAMPION)
+        _finish(registry, champion, tell)
+    return champion
+
+
+def rollback(registry: Registry, name: str, *, actor: str, at: str,
+             tell: Tell = lambda repointed: None) -> tuple[ModelVersion, ModelVersion]:
     """Make the champion before the current one the champion again; again, the one before that.
+
+    Args:
+        registry: The stage's.
+        name: The model.
+        actor: Who does.
+        at: When, in ISO 8601.
+        tell: Is told what named the champion until now.
 
     Returns:
         The champion of now, and the one that it was.
@@ -132,16 +167,40 @@ def rollback(registry: Registry, name: str, *, actor: str, at: str) -> tuple[Mod
                     pass
         number = 1 + max(promotion_of(version) for version in versions.values())
         registry.tag(before, {DEPLOYMENT: CHAMPION, PROMOTION: str(number), "promoted_by": actor, "promoted_at": at,
-                              "approved_by": None, "rollback_of": current.version})
+                              "approved_by": None, ROLLBACK_OF: current.version, FOLLOWED: None})
         _settle(registry, before)
-    return next(version for version in registry.versions(name) if version.version == before.version), current
+        _repoint(registry, find_version(registry, name, before.version), tell)
+    return find_version(registry, name, before.version), current
 
 
-def _settle(registry: Registry, champion: ModelVersion) -> None:
-    """Take the champion's tag from all others, also from one that a killed process has left with it."""
-    for version in registry.versions(champion.name):
-        if version.version != champion.version and version.tags.get(DEPLOYMENT) == CHAMPION:
-            registry.tag(version, {DEPLOYMENT: None})
+def _settle(registry: Registry, champion: ModelVersion) -> list[ModelVersion]:
+    """Take the champion's tag from all others, also from one that a killed process has left with it; those that had it."""
+    others = [version for version in registry.versions(champion.name)
+              if version.version != champion.version and version.tags.get(DEPLOYMENT) == CHAMPION]
+    for version in others:
+        registry.tag(version, {DEPLOYMENT: None})
+    return others
+
+
+def _finish(registry: Registry, champion: ModelVersion, tell: Tell) -> None:
+    """What a process that was killed, or that Azure refused something, has not done for the champion."""
+    for version in _settle(registry, champion):
+        tell(Repointed(what=f"the champion's tag of {version}"))
+    _repoint(registry, champion, tell)
+
+
+def _repoint(registry: Registry, champion: ModelVersion, tell: Tell) -> None:
+    """Let what names a champion of before name this one; older ones that nothing was left of are somebody's own choice."""
+    versions = {version.version: version for version in registry.versions(champion.name)}
+    olds: dict[str, None] = {}
+    latest: ModelVersion | None = champion
+    while latest is not None and FOLLOWED not in latest.tags:
+        before = latest.tags.get(ROLLBACK_OF) or latest.tags.get(REPLACES) or ""
+        latest = versions.get(before) if before not in olds else None
+        olds[before] = None
+    known = olds.keys() & versions.keys()
+    for repointed in registry.repoint(known, champion) if known else ():
+        tell(repointed)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..promote import Decision, Evidence
     from ..registries import Registries, Shelf
     from ..stores.evaluations import Evaluations
-    from ..stores.models import Models, ModelVersion, RunModels
+    from ..stores.models import Models, ModelVersion, Repointed, RunModels
     from ..stores.store import Store
 
 # Who acts, first that is set; CI systems say it of the person who started them.
@@ -305,9 +305,12 @@ def promote_model(context: click.Context, name: str, source: str, target: str, g
                   evidence: str | None, local: bool | None, outputs: tuple[str, ...], as_json: bool) -> None:
     """Make a version the champion of a stage, if it passes the stage's gate.
 
-    Every check is told with its numbers. A refusal exits with 3, and changes nothing.
+    Every check is told with its numbers. A refusal exits with 3, and changes nothing. Schedules and batch deployments of a
+    workspace that name the champion before are told the new one; when some are not, this exits with 4.
     """
     from ..promotions import Request, promote
+
+    repointed: list[Repointed] = []
 
     project, store = _project(context), _store(context)
     with _registries(project, store, local, outputs) as registries:
@@ -324,19 +327,44 @@ def promote_model(context: click.Context, name: str, source: str, target: str, g
             return known.judged(candidate.digest, str(candidate), champion.digest if champion else None, str(champion),
                                 losses=losses, stage=target)
 
-        decision, stored = promote(models_, version, to, request, evidences)
+        decision, stored = promote(models_, version, to, request, evidences, repointed.append)
     if as_json:
         _print_json({"promoted": stored is not None, "model": str(version), "from": source, "to": target, "where": to.where,
                      "champion": stored.version if stored else None, "replaced": decision.champion,
-                     "decision": decision.to_dict()})
+                     "decision": decision.to_dict(), "repointed": _repointed_json(repointed)})
     else:
         _show_decision(decision)
+    if stored is None and repointed:
+        _say(f"{version} is the champion of {target} already; what its promotion had left is done now")
+        _show_repointed(context, repointed, version.name, target)
+        return
     if stored is None:
         against = [check for check in decision.checks if not check.passed]
         _say(f"{version} is not promoted to {target}: {len(against)} of {len(decision.checks)} checks refuse it")
         context.exit(3)
     _say(f"{version} of {source} is now the champion {stored} of {target}"
          + (f"; before: {decision.champion}" if decision.champion else ""))
+    _show_repointed(context, repointed, version.name, target)
+
+
+def _repointed_json(repointed: Sequence[Repointed]) -> list[dict[str, Any]]:
+    return [{"what": one.what, "done": one.problem is None, "why": str(one.problem) if one.problem else None}
+            for one in repointed]
+
+
+def _show_repointed(context: click.Context, repointed: Sequence[Repointed], name: str, stage: str) -> None:
+    """Tell what names the champion now, and what still names another; exit with 4 when there is such."""
+    from ..errors import format_error
+
+    for one in repointed:
+        if one.problem is None:
+            _say(f"updated: {one.what}")
+        else:
+            _say(format_error(f"not updated: {one.what}", why=f"{one.problem.what}: {one.problem.why}".rstrip(": "),
+                              fix="; then ".join(part for part in (
+                                  one.problem.fix, f"mlops models refresh {name} --in {stage}") if part)))
+    if any(one.problem is not None for one in repointed):
+        context.exit(4)
 
 
 def _candidate(registries: Registries, source: str, target: str, name: str) -> tuple[RunModels | Shelf, ModelVersion]:
@@ -370,16 +398,48 @@ def _show_decision(decision: Decision) -> None:
 @click.pass_context
 def rollback_model(context: click.Context, name: str, where: str, local: bool | None, outputs: tuple[str, ...],
                    as_json: bool) -> None:
-    """Make the version that the champion of a stage has replaced the champion again."""
+    """Make the version that the champion of a stage has replaced the champion again.
+
+    What names the champion until now is told, as by promote.
+    """
     from ..promotions import rollback
 
+    repointed: list[Repointed] = []
     with _registries(_project(context), _store(context), local, outputs) as registries:
         stage = registries.stage(where)
-        now, before = rollback(stage, name, actor=_actor(), at=_now())
+        now, before = rollback(stage, name, actor=_actor(), at=_now(), tell=repointed.append)
     if as_json:
-        _print_json({"model": name, "in": where, "where": stage.where, "champion": now.version, "before": before.version})
+        _print_json({"model": name, "in": where, "where": stage.where, "champion": now.version, "before": before.version,
+                     "repointed": _repointed_json(repointed)})
     else:
         click.echo(f"{now} is the champion of {where} again; before: {before}")
+    _show_repointed(context, repointed, name, where)
+
+
+@models.command("refresh")
+@click.argument("name", shell_complete=_complete_model)
+@click.option("--in", "where", required=True, metavar="STAGE", help="The stage.")
+@stage_options
+@json_option
+@click.pass_context
+def refresh_model(context: click.Context, name: str, where: str, local: bool | None, outputs: tuple[str, ...],
+                  as_json: bool) -> None:
+    """Finish what a promotion or rollback has left.
+
+    Schedules and batch deployments that name the champion before are told the champion; exits with 4 when some are not.
+    """
+    from ..promotions import refresh
+
+    repointed: list[Repointed] = []
+    with _registries(_project(context), _store(context), local, outputs) as registries:
+        stage = registries.stage(where)
+        champion = refresh(stage, name, repointed.append)
+    if as_json:
+        _print_json({"model": name, "in": where, "where": stage.where, "champion": champion.version,
+                     "repointed": _repointed_json(repointed)})
+    else:
+        click.echo(f"{champion} is the champion of {where}" + ("" if repointed else ", and nothing was left to do"))
+    _show_repointed(context, repointed, name, where)
 
 
 def _actor() -> str:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from ..errors import InputError, did_you_mean
+from ..errors import InputError, MlopsError, did_you_mean
 from .database import translated
 from .files import files_of
 from .store import Store
 
-CHAMPION, DEPLOYMENT, PROMOTION, REPLACES = "champion", "deployment", "promotion", "replaces"
+CHAMPION, DEPLOYMENT, PROMOTION, REPLACES, ROLLBACK_OF = "champion", "deployment", "promotion", "replaces", "rollback_of"
 LINEAGE, DECISION, EVIDENCE, GATE = "lineage.json", "decision.json", "evidence.json", "gate.yml"
+FOLLOWED = "followed"  # a champion that all now name that named those before
 # What promotion and rollback say with tags; nobody else writes these.
-RESERVED = (DEPLOYMENT, PROMOTION, REPLACES, "promoted_by", "promoted_at", "approved_by", "rollback_of")
+RESERVED = (DEPLOYMENT, PROMOTION, REPLACES, "promoted_by", "promoted_at", "approved_by", ROLLBACK_OF, FOLLOWED)
 RUNS = "runs"
 HERE = "on this machine"
 MODEL = "model"  # the kind of asset
@@ -48,6 +49,19 @@ class ModelFile(NamedTuple):
 
     name: str
     size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repointed:
+    """Something that named a champion of before, and what came of telling it the new one.
+
+    Attributes:
+        what: For people: ``the schedule 'nightly'``.
+        problem: Why it still names the old one; None when it does not.
+    """
+
+    what: str
+    problem: MlopsError | None = None
 
 
 class Stream(Protocol):
@@ -112,6 +126,9 @@ class Registry(Models, Protocol):
         Raises:
             Refused: what was stored, read back, has not the digest of *version*.
         """
+
+    def repoint(self, olds: Collection[str], new: ModelVersion) -> Iterable[Repointed]:
+        """Let what else the stage has, and names one of the versions *olds* of the model, name *new*; then tag it so."""
 
 
 def champion_of(models: Models, name: str) -> ModelVersion | None:

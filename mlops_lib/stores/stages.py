@@ -10,7 +10,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -21,7 +21,7 @@ from .database import translated
 from .digests import Whole
 from .files import files_of
 from .locks import exclusive
-from .models import HERE, ModelFile, ModelVersion, Stream
+from .models import HERE, ModelFile, ModelVersion, Repointed, Stream
 
 FOLDER = "stages"
 KNOWN = ("dev", "qa", "prod")
@@ -124,6 +124,9 @@ class StageModels:
                 remove(fresh)
             _settle(home)
         return stored
+
+    def repoint(self, olds: Collection[str], new: ModelVersion) -> Iterable[Repointed]:
+        return ()  # schedules of this machine are files of the project
 
     def _fill(self, fresh: Path, version: ModelVersion, contents: Iterable[tuple[str, Stream]],
               notes: Mapping[str, bytes]) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
@@ -15,7 +15,8 @@ from ...errors import InputError, MlopsError, Refused
 from ...references import DatastorePath, parse_reference
 from ...spec import MODEL_TYPES
 from ...stores.digests import Whole
-from ...stores.models import LINEAGE, ModelFile, ModelVersion, Stream, promotion_of
+from ...stores.models import FOLLOWED, LINEAGE, ModelFile, ModelVersion, Repointed, Stream, promotion_of
+from . import frozen
 from .blobs import Blob, Blobs
 from .history import moment
 from .workspace import Workspace
@@ -197,6 +198,14 @@ class WorkspaceModels:
         stored = self._add(version, properties, known)
         self._sweep(version.name, home)
         return stored
+
+    def repoint(self, olds: Collection[str], new: ModelVersion) -> Iterable[Repointed]:
+        left = False
+        for repointed in frozen.repoint(self._workspace, olds, new):
+            left = left or repointed.problem is not None
+            yield repointed
+        if not left:
+            self.tag(new, {FOLLOWED: "yes"})
 
     def _check(self, version: ModelVersion, prefix: str) -> None:
         """See that what was stored is what was sent."""

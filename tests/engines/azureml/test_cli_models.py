@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mlops_lib.cli import cli
+from mlops_lib.emulator import Fault
 from mlops_lib.errors import MlopsError
 from mlops_lib.project import Project
 
@@ -124,6 +125,7 @@ def test_a_model_goes_from_a_run_here_to_one_workspace_after_the_other_and_back(
 
     told = shop.json("models", "promote", f"shop:{second}", "--from", "runs", "--to", "dev", "--evidence", "evidence")
     assert (told["champion"], told["replaced"]) == ("2", "shop:1")
+    assert told["repointed"] == []
     lines = shop("models", "compare", "dev/shop", "qa/shop", f"shop:{second}", "--evidence", "evidence").stdout.splitlines()
     assert [line.split()[:2] for line in lines[1:]] == [["dev/shop:2", "0.4000"], ["qa/shop:1", "0.5000"], ["shop:2", "0.4000"]]
     assert "owner=eve" in shop("models", "tag", "shop", "owner=eve", "--in", "dev").stdout
@@ -132,6 +134,43 @@ def test_a_model_goes_from_a_run_here_to_one_workspace_after_the_other_and_back(
     # A version of the workspace itself: its runs register there, and one of theirs may be the champion.
     told = shop.json("models", "promote", "shop:2", "--from", "dev", "--to", "dev", "--evidence", "evidence")
     assert (told["model"], told["champion"], told["replaced"]) == ("shop:2", "3", "shop:1")
+
+
+def test_what_still_names_the_old_champion_is_told_with_the_command_that_mends_it(shop: Shop, azure: ScriptedAzure) -> None:
+    first, second = shop.make("0.5"), shop.make("0.4")
+    shop.evaluate(first, second)
+    for version in (first, second):
+        shop("models", "tag", f"shop:{version}", "reviewed=yes")
+    to_dev = ("--from", "runs", "--to", "dev", "--evidence", "evidence")
+    shop("models", "promote", f"shop:{first}", *to_dev)
+    home = json.loads((shop.root / "dev.json").read_text())["workspace"]["id"]
+    model = {"jobInputType": "mlflow_model", "uri": "azureml:shop:1"}
+    for name in ("daily", "nightly"):
+        azure.world.resources.put(f"{home}/schedules/{name}", {"properties": {
+            "trigger": {}, "action": {"actionType": "CreateJob", "jobDefinition": {"inputs": {"model": model}}}}})
+    azure.faults.add(Fault(method="PUT", pattern="*/schedules/nightly", status=403, code="AuthorizationFailed"))
+    try:
+        done = shop("models", "promote", f"shop:{second}", *to_dev, expect=4)
+    finally:
+        azure.faults.clear()
+    lines = done.stderr.splitlines()
+    assert lines[1:4] == ["shop:2 of runs is now the champion shop:2 of dev; before: shop:1", "updated: the schedule 'daily'",
+                          "not updated: the schedule 'nightly'"]
+    assert lines[4].startswith("  why: stage 'dev': could not update the schedule 'nightly'")
+    assert lines[5].endswith("; then mlops models refresh shop --in dev")
+    assert shop.json("models", "refresh", "shop", "--in", "dev")["repointed"] == [
+        {"what": "the schedule 'nightly'", "done": True, "why": None}]
+    assert shop("models", "refresh", "shop", "--in", "dev").stdout == "shop:2 is the champion of dev, and nothing was left to do\n"
+    # The same promotion again, after one that was not finished, is done, and a tie when it was.
+    found = azure.world.resources.get(f"{home}/models/shop/versions/2")
+    tags = {name: text for name, text in found.properties["tags"].items() if name != "followed"}
+    azure.world.resources.put(found.id, {"properties": {**found.properties, "tags": tags}})
+    azure.world.resources.put(f"{home}/schedules/late", {"properties": {
+        "trigger": {}, "action": {"actionType": "CreateJob", "jobDefinition": {"inputs": {"model": model}}}}})
+    done = shop("models", "promote", f"shop:{second}", *to_dev)
+    assert done.stderr.splitlines()[1:] == ["shop:2 is the champion of dev already; what its promotion had left is done now",
+                                            "updated: the schedule 'late'"]
+    shop("models", "promote", f"shop:{second}", *to_dev, expect=3)
 
 
 def test_where_a_stage_is_is_told_and_may_be_said(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

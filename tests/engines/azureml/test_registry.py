@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import fnmatch
 import io
 import json
 import math
@@ -24,8 +23,8 @@ from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import InputError, Refused, StageError
 from mlops_lib.infra import Stage, read
 from mlops_lib.promote import DataFacts, Decision, Evidence, Gate
-from mlops_lib.promotions import Request, promote, read_lineage, read_signature, rollback
-from mlops_lib.stores.models import Models, ModelVersion, champion_of, find_version
+from mlops_lib.promotions import Request, promote, read_lineage, read_signature, refresh, rollback
+from mlops_lib.stores.models import Models, ModelVersion, Repointed, champion_of, find_version
 from mlops_lib.stores.stages import StageModels, digest_of
 from mlops_lib.sweep import Goal
 
@@ -221,6 +220,81 @@ def test_tags_are_given_by_hand(place: Place) -> None:
     assert "owner" not in find_version(place.target, "shop").tags
 
 
+# --- what names a champion -------------------------------------------------------------------------------------------
+
+
+def nightly(uri: str, kind: str = "mlflow_model", **more: Any) -> dict[str, Any]:
+    """A schedule whose job reads a model."""
+    job = {"jobType": "Pipeline", "inputs": {"model": {"jobInputType": kind, "uri": uri}}, "jobs": {}, **more}
+    return {"properties": {"trigger": {"triggerType": "Cron", "expression": "0 0 * * *"}, "isEnabled": False,
+                           "action": {"actionType": "CreateJob", "jobDefinition": job}, "provisioningState": "Succeeded"}}
+
+
+def uris(azure: ScriptedAzure, key: str) -> list[str]:
+    """What the inputs of a schedule's job are."""
+    job = azure.world.resources.get(key).properties["action"]["jobDefinition"]
+    every = [job["inputs"], *(node["inputs"] for node in job["jobs"].values())]
+    return [given["uri"] for inputs in every for given in inputs.values()]
+
+
+def test_schedules_and_batch_deployments_that_name_the_old_champion_are_told_the_new_one(place: Place, azure: ScriptedAzure) -> None:
+    place.promote(place.make(0.5))
+    put, home = azure.world.resources.put, place.target._workspace.path
+    id_, short = f"{home}/models/shop/versions", "azureml:shop"
+    node = {"jobs": {"score": {"inputs": {"model": {"job_input_type": "mlflow_model", "uri": f"azureml:{id_}/1"}}}}}
+    put(f"{home}/schedules/ids", nightly(f"{id_}/1", **node))
+    put(f"{home}/schedules/short", nightly(f"{short}:1", "custom_model"))
+    put(f"{home}/schedules/others", nightly(f"{short}:12", jobs={
+        "a": {"inputs": {"x": {"job_input_type": "uri_folder", "uri": f"{short}:1"}}},
+        "b": {"inputs": {"x": {"job_input_type": "mlflow_model", "uri": "azureml:shop2:1"}}}}))
+    endpoint = f"{home}/batchEndpoints/shop-batch"
+    put(endpoint, {"properties": {"authMode": "AADToken"}})
+    put(f"{home}/components/score/versions/1", {"properties": {"componentSpec": {"jobs": node["jobs"]}}})
+    put(f"{endpoint}/deployments/blue", {"location": "here", "properties": {
+        "compute": f"{home}/computes/cpu", "model": {"referenceType": "Id", "assetId": f"{id_}/1"}, "miniBatchSize": 7}})
+    put(f"{endpoint}/deployments/pipeline", {"location": "here", "properties": {"deploymentConfiguration": {
+        "deploymentConfigurationType": "PipelineComponent", "componentId": {"assetId": f"{home}/components/score/versions/1"}}}})
+    azure.faults.add(Fault(method="PUT", pattern="*/schedules/short", status=403, code="AuthorizationFailed"))
+    told: list[Repointed] = []
+    version = place.make(0.4)
+    try:
+        _, stored = promote(place.here, version, place.target, REQUEST, place.known, told.append)
+    finally:
+        azure.faults.clear()
+    assert stored is not None
+    assert uris(azure, f"{home}/schedules/ids") == [f"{id_}/2", f"azureml:{id_}/2"]
+    assert uris(azure, f"{home}/schedules/short") == [f"{short}:1"]
+    assert uris(azure, f"{home}/schedules/others") == [f"{short}:12", f"{short}:1", "azureml:shop2:1"]
+    deployment = azure.world.resources.get(f"{endpoint}/deployments/blue").properties
+    assert (deployment["model"]["assetId"], deployment["miniBatchSize"]) == (f"{id_}/2", 7)
+    assert azure.world.resources.get(f"{home}/schedules/ids").properties["isEnabled"] is False
+    assert [(one.what, one.problem is None) for one in told] == [
+        ("the schedule 'ids'", True), ("the schedule 'short'", False), ("the batch deployment 'blue' of 'shop-batch'", True),
+        ("the batch deployment 'pipeline' of 'shop-batch'", False)]
+    assert "AzureML Data Scientist" in str(told[1].problem)
+    assert "mlops deploy PIPELINE --on dev" in str(told[3].problem)
+
+    # The same promotion again finishes what was left, and changes nothing else.
+    told.clear()
+    assert promote(place.here, version, place.target, REQUEST, place.known, told.append)[1] is None
+    assert [(one.what, one.problem is None) for one in told] == [
+        ("the schedule 'short'", True), ("the batch deployment 'pipeline' of 'shop-batch'", False)]
+    assert uris(azure, f"{home}/schedules/short") == [f"{short}:2"]
+    # A rollback that could not finish is finished by a refresh; then what names another version does so by somebody's choice.
+    azure.faults.add(Fault(method="PUT", pattern="*/schedules/short", status=403, code="AuthorizationFailed"))
+    try:
+        rollback(place.target, "shop", actor="eve", at="later")
+    finally:
+        azure.faults.clear()
+    assert uris(azure, f"{home}/schedules/ids") == [f"{id_}/1", f"azureml:{id_}/1"]
+    azure.world.resources.delete(f"{endpoint}/deployments/pipeline")
+    assert refresh(place.target, "shop", told.append).version == "1"
+    assert uris(azure, f"{home}/schedules/short") == [f"{short}:1"]
+    azure.world.resources.put(f"{home}/schedules/ids", nightly(f"{id_}/2"))
+    refresh(place.target, "shop", told.append)
+    assert uris(azure, f"{home}/schedules/ids") == [f"{id_}/2"]
+
+
 # --- at once ---------------------------------------------------------------------------------------------------------
 
 
@@ -354,9 +428,9 @@ def test_who_may_not_write_blobs_is_told_the_role(place: Place, azure: ScriptedA
 
 # --- crashes ---------------------------------------------------------------------------------------------------------
 
-# Kills itself when it is about to send the n-th request that makes or changes something: every step that there is, in its order.
+# Each attempt kills itself when it is about to send a request whose head has a pattern for the n-th time.
 CHILD = """
-import json, os, signal, sys
+import fnmatch, json, os, signal, sys
 from pathlib import Path
 
 from mlops_lib.engines.azureml import sdk
@@ -373,34 +447,31 @@ for name in ("azure.storage.blob", "azure.identity", "requests", "azure.core.pip
     sdk.module(name)  # once for all
 folder, stage = Path(sys.argv[1]), read(json.loads(sys.argv[2]), "the test")
 
-def attempt(n, candidate):
+def attempt(candidate, pattern, left):
     here, dev = StageModels(folder, "here"), WorkspaceModels(Workspace(stage))
     def evidence(models, version):
         with models.open(version, "data/loss") as stream:
             return Evidence(model=str(version), digest=version.digest, metrics={"loss": float(stream.read())},
                             data=DataFacts(digest="sha256:1", rows=10))
-    left = n
     def look(event, arguments):
         nonlocal left
-        if event != "http.client.send" or not bytes(arguments[1][:7]).startswith(b"PUT "):
-            return
-        left -= 1
-        if left == 0:
-            method, path, _ = bytes(arguments[1]).decode("latin-1").split(" ", 2)
-            print(method, path.split("?")[0], flush=True)
-            os.kill(os.getpid(), signal.SIGKILL)
+        if event == "http.client.send" and fnmatch.fnmatch(bytes(arguments[1][:4000]).decode("latin-1"), pattern):
+            left -= 1
+            if left == 0:
+                os.write(1, b"killed\\n")
+                os.kill(os.getpid(), signal.SIGKILL)
     sys.addaudithook(look)
     request = Request(gate=Gate(metric="loss", goal=Goal.MINIMIZE), gate_file="g.yml", gate_text=b"g", actor="ann",
                       approved_by=None, approval="none", at="now")
     promote(here, find_version(here, "shop", candidate), dev, request, lambda new, old: (
         evidence(here, new), evidence(dev, old) if old else None))
 
-for n, line in enumerate(sys.stdin, start=1):
+for line in sys.stdin:
     child = os.fork()
     if child == 0:
         try:
-            attempt(n, line.strip())
-            os.write(1, b"end\\n")
+            attempt(*json.loads(line))
+            os.write(1, b"done\\n")
         except BaseException as error:
             os.write(1, repr(error).encode() + b"\\n")
         finally:
@@ -408,15 +479,19 @@ for n, line in enumerate(sys.stdin, start=1):
     os.waitpid(child, 0)
 """
 
-# What is about to be sent when the process dies, and whether the new version is the champion already.
+# What is about to be sent when the process dies, the how manieth of its form it is, and whether the new version is the champion.
 PROMOTION = (
-    ("the claim is made", "*/mlops/claims/shop", False),
-    ("bytes are written", "*/model/MLmodel", False),
-    ("the last bytes are written", "*/model/data/loss", False),
-    ("the decision is written", "*/decision.json", False),
-    ("the lineage is written", "*/lineage.json", False),
-    ("the version is made", "*/models/shop/versions/NEW", False),
-    ("the old champion's tag is taken", "*/models/shop/versions/OLD", True),
+    ("the claim is taken", "PUT */mlops/claims/shop[?]comp=lease*", 1, False),
+    ("bytes are written", "PUT */model/MLmodel*", 1, False),
+    ("the last bytes are written", "PUT */model/data/loss*", 1, False),
+    ("what was written is read", "GET */model/data/loss*", 1, False),
+    ("the decision is written", "PUT */decision.json*", 1, False),
+    ("the lineage is written", "PUT */lineage.json*", 1, False),
+    ("the version is made", "PUT */models/shop/versions/NEW[?]*", 1, False),
+    ("the old champion's tag is taken", "PUT */models/shop/versions/OLD[?]*", 1, True),
+    ("a schedule is told", "PUT */schedules/nightly[?]*", 1, True),
+    ("it is written down that all were told", "PUT */models/shop/versions/NEW[?]*", 2, True),
+    ("the claim is given back", "PUT */mlops/claims/shop[?]comp=lease*x-ms-lease-action: release*", 1, True),
 )
 
 
@@ -424,33 +499,39 @@ def test_wherever_a_promotion_is_killed_there_is_one_champion_and_the_next_one_s
     first = place.promote(place.make(100.0))[1]
     assert first is not None
     told = {**azure.setup.outputs(place.target._workspace.name), "stage": "dev"}
+    home = place.target._workspace.path
+    azure.world.resources.put(f"{home}/schedules/nightly", nightly(f"{home}/models/shop/versions/1"))
     child = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", CHILD, str(place.folder / ".mlops"), json.dumps(told)], text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    champion, points = first, []
-    with child:
+
+    def attempt(number: int, pattern: str, nth: int) -> tuple[str, ModelVersion, ModelVersion]:
+        candidate = place.make(99.0 - number)
         assert child.stdin is not None
         assert child.stdout is not None
-        while True:
-            candidate = place.make(99.0 - len(points))
-            child.stdin.write(f"{candidate.version}\n")
-            child.stdin.flush()
-            point = child.stdout.readline().strip()
-            now = champion_of(place.target, "shop")
-            assert now is not None
-            assert now.digest in (candidate.digest, champion.digest), point
-            if now.digest == candidate.digest:
+        child.stdin.write(json.dumps([candidate.version, pattern, nth]) + "\n")
+        child.stdin.flush()
+        said = child.stdout.readline().strip()
+        now = champion_of(place.target, "shop")
+        assert now is not None
+        return said, candidate, now
+
+    champion = first
+    with child:
+        for number, (what, pattern, nth, already) in enumerate(PROMOTION):
+            new = str(max(int(version.version) for version in place.target.versions("shop")) + 1)
+            said, candidate, now = attempt(number, pattern.replace("NEW", new).replace("OLD", champion.version), nth)
+            assert said == "killed", what
+            assert now.digest == (candidate if already else champion).digest, what
+            if already:
                 assert place.target.measured(dataclasses.replace(now, digest="")).digest == now.digest, "its bytes are whole"
-            if point == "end":
-                break
-            assert point.startswith("PUT "), point
-            points.append((point.replace(f"/{champion.version}", "/OLD").replace(f"/{int(champion.version) + 1}", "/NEW"),
-                           now.digest == candidate.digest))
             champion = now
             expire(place.target)
+        said, candidate, now = attempt(len(PROMOTION), "nothing", 1)
+        assert child.stdin is not None
         child.stdin.close()
-    for what, pattern, already in PROMOTION:
-        assert any(fnmatch.fnmatch(point, pattern) and changed == already for point, changed in points), (what, points)
+    assert (said, now.digest) == ("done", candidate.digest)
     assert place.champions() == [now.version]
-    assert now.digest == candidate.digest
-    assert len(place.target._blobs().folders("mlops/models/shop")) == len(place.target.versions("shop")), "nothing is left of those that were killed"
+    assert uris(azure, f"{home}/schedules/nightly") == [f"{home}/models/shop/versions/{now.version}"]
+    assert len(place.target._blobs().folders("mlops/models/shop")) == len(place.target.versions("shop")), \
+        "nothing is left of those that were killed"
