@@ -14,6 +14,11 @@ _MATCH = re.compile(r"(?:[\w./:-]+::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<rest>(
 _CLAUSE = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>|=)?\s*([\w.*+!-]+)\s*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
+# The options of pip that name a file or folder, as pip's own parser takes them: "-r x", "-rx", "--requirement=x".
+_OPTION = re.compile(r"(?P<name>--(?:requirement|constraint|editable|find-links)(?=[ =])|-[rcef](?!-))[ =]*(?P<value>.+)")
+_ADDRESS = re.compile(r"(?!file:)[\w+.-]+://")
+_LOCAL = re.compile(r"[./]|file:|[\w.-]+(?:\[[^\]]*\])?\s*@\s*(?:file:|[./])")
+
 # Packages whose name on PyPI is another.
 _ON_PYPI = {
     "dask-core": "dask", "matplotlib-base": "matplotlib", "msgpack-python": "msgpack", "opencv": "opencv-python-headless",
@@ -75,10 +80,11 @@ def wanted(conda: Any) -> Wanted:
         elif name not in _NEEDLESS:
             foreign.append(name)
     for line in pip_part(conda):
-        option, _, value = line.partition(" ")
-        if option in ("-r", "--requirement"):
-            files.append(value.strip())
-        elif option in ("-e", "--editable") or line.startswith((".", "/", "file:")):
+        option = _OPTION.fullmatch(line)
+        if option is not None and option["name"] in ("-r", "--requirement"):
+            files.append(option["value"])
+        elif _LOCAL.match(line) or (option is not None and (
+                option["name"] in ("-e", "--editable") or not _ADDRESS.match(option["value"]))):
             local.append(line)
         else:
             lines.append(line)

@@ -43,6 +43,27 @@ def test_what_pypi_does_not_have_is_foreign_and_what_wheels_bring_is_left_out() 
     assert found == Wanted(requirements=("numpy",), foreign=("cudatoolkit", "libgdal", "r-base"))
 
 
+@pytest.mark.parametrize("line", ["-r more.txt", "-rmore.txt", "--requirement more.txt", "--requirement=more.txt"])
+def test_a_file_of_requirements_is_named_in_every_way_that_pip_takes(line: str) -> None:
+    assert wanted({"dependencies": [{"pip": [line]}]}) == Wanted(files=("more.txt",))
+
+
+@pytest.mark.parametrize("line", [
+    "-c pins.txt", "--constraint=pins.txt", "--find-links wheels", "-f file:///wheels", "--editable=src", "six @ file:///x/six.whl",
+    "six[a] @ ./six.whl", "file:six.whl",
+])  # fmt: skip
+def test_whatever_names_a_path_is_told_apart(line: str) -> None:
+    assert wanted({"dependencies": [{"pip": [line]}]}) == Wanted(local=(line,))
+
+
+@pytest.mark.parametrize("line", [
+    "--find-links https://x.example/wheels", "-c https://x.example/pins.txt", "six @ https://x.example/six.whl", "--pre", "--no-cache-dir",
+    "-i https://x.example/simple", "--extra-index-url=https://x.example/simple", "six[a]>=1",
+])  # fmt: skip
+def test_addresses_and_other_options_go_to_the_installer(line: str) -> None:
+    assert wanted({"dependencies": [{"pip": [line]}]}) == Wanted(requirements=(line,))
+
+
 def test_lines_of_pip_stay_as_they_are_but_for_files_and_paths() -> None:
     lines = ["pandas==2.3.3  # pinned", "--extra-index-url https://example.org/simple", "-r more.txt", "-e .", "./wheels/a.whl", "a[b]>=1; python_version > '3'", "# nothing"]
     assert wanted(conda("python=3.11", "pip", pip=lines)) == Wanted(
