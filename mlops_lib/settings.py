@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,10 +24,17 @@ STAGE = r"(?!(?:champion|latest|runs)$)[a-z][a-z0-9-]{0,15}"
 STAGE_HINT = "a stage's name has lower-case letters, digits and hyphens, and is none of champion, latest and runs"
 _FOLDERS = MapOf(Text(), key_pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*", empty=True,
                  key_hint="it has letters, digits, '.', '_' and '-'")
+_ONLINE = Record("the online endpoint", {
+    "endpoint": Text(pattern=r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]",
+                     hint="an endpoint's name has 3 to 32 letters, digits and hyphens, and starts with a letter"),
+    "auth": OneOf(("aad_token", "key")), "instance_type": Text(), "instances": Number(whole=True, minimum=1), "compute": Text(),
+    "steps": ListOf(Number(whole=True, minimum=1)), "models": OneOf(("any", "champion")),
+})
 SHAPE = Record("the settings", {
     "experiment": _NAME, "compute": COMPUTE, "inputs": MapOf(job_input, empty=True),
     "stages": MapOf(Record("a stage", {
-        "outputs": Text(), "gate": Text(), "pipelines": ListOf(Text()), "approval": OneOf(("none", "other", "required"))}),
+        "outputs": Text(), "gate": Text(), "pipelines": ListOf(Text()), "approval": OneOf(("none", "other", "required")),
+        "online": _ONLINE}),
         key_pattern=STAGE, key_hint=STAGE_HINT),
     "champion": Text(pattern=STAGE, hint=STAGE_HINT),
     "datastores": MapOf(Text(), key_pattern=r"[A-Za-z0-9_-]{1,255}", empty=True,
@@ -44,6 +51,29 @@ _USUAL: Mapping[str, tuple[str, ...]] = {"qa": ("preprocess", "score"), "prod": 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OnlineSettings:
+    """How models are served on a stage.
+
+    Attributes:
+        endpoint: The online endpoint's name; None for what Terraform's outputs say.
+        auth: How its clients sign in: ``aad_token`` (Entra ID) or ``key``.
+        instance_type: The size of the virtual machines.
+        instances: How many of them a deployment has.
+        compute: A Kubernetes compute in the place of virtual machines.
+        steps: The shares of the traffic that a new deployment gets, one after the other, in percent.
+        models: Which models may be deployed: ``champion``, or ``any``; None for what is usual.
+    """
+
+    endpoint: str | None = None
+    auth: str = "aad_token"
+    instance_type: str = "Standard_DS3_v2"
+    instances: int = 1
+    compute: str | None = None
+    steps: tuple[int, ...] = (10, 50, 100)
+    models: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StageSettings:
     """What the project wants of a stage.
 
@@ -52,6 +82,7 @@ class StageSettings:
         gate: The gate file, relative to the project, that a model must pass before it is promoted to the stage.
         approval: Who has to approve that: ``none``; ``required``, anybody; ``other``, somebody else than promotes it.
         pipelines: Those that may run there; None for what is usual.
+        online: How models are served there.
         gate_place: Where the gate is named.
     """
 
@@ -59,6 +90,7 @@ class StageSettings:
     gate: str | None = None
     approval: str = "none"
     pipelines: tuple[str, ...] | None = None
+    online: OnlineSettings = OnlineSettings()
     gate_place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
@@ -100,6 +132,11 @@ class Settings:
         """Of each stage for which it is said, the file in which its Terraform outputs are published."""
         return {name: stage.outputs for name, stage in self.stages.items() if stage.outputs}
 
+    def online_on(self, stage: str) -> OnlineSettings:
+        """How models are served on a stage."""
+        named = self.stages.get(stage)
+        return named.online if named is not None else OnlineSettings()
+
     def pipelines_on(self, stage: str) -> tuple[str, ...] | None:
         """The pipelines that may run on a stage; None for all."""
         named = self.stages.get(stage)
@@ -127,6 +164,7 @@ def read(value: Value, *, folder: str, default_experiment: str) -> Settings:
             inputs[name] = read_value
         elif read_value is not None:
             report.add("bad-binding", f"input {name!r} is a binding", given.place, fix="give a value or a path")
+    stages = _stages(value.get("stages"), report)
     mappings = Mappings(
         datastores=_mapped(value.get("datastores"), "the datastore", folder, report, stores=True),
         registries=_mapped(value.get("registries"), "the registry", folder, report),
@@ -135,7 +173,7 @@ def read(value: Value, *, folder: str, default_experiment: str) -> Settings:
         raise CompileError(report.findings)
     return Settings(experiment=_text(value, "experiment") or default_experiment,
                     compute=_text(value, "compute") or defaults.compute, inputs=inputs, folder=folder,
-                    sweeps=_tables(value.get("sweeps")), stages=_stages(value.get("stages")),
+                    sweeps=_tables(value.get("sweeps")), stages=stages,
                     champion=_text(value, "champion"), mappings=mappings, limits=_limits(value.get("limits")),
                     prices=_prices(value),
                     isolate=as_flag(_text(value, "isolate")) or False, file=value.place.file)
@@ -146,11 +184,35 @@ def _tables(value: Value | None) -> dict[str, Table]:
     return {name: entry for name, entry in entries.items() if isinstance(entry, Table)}
 
 
-def _stages(value: Value | None) -> dict[str, StageSettings]:
+def _stages(value: Value | None, report: Report) -> dict[str, StageSettings]:
     return {name: StageSettings(outputs=_text(entry, "outputs"), gate=_text(entry, "gate"),
                                 approval=_text(entry, "approval") or "none", pipelines=_texts(entry.get("pipelines")),
+                                online=_online(entry.get("online"), report),
                                 gate_place=entry.entries["gate"].place if "gate" in entry.entries else entry.place)
             for name, entry in _tables(value).items()}
+
+
+def _online(value: Value | None, report: Report) -> OnlineSettings:
+    if not isinstance(value, Table):
+        return OnlineSettings()
+    given = {key: _text(value, key) for key in ("endpoint", "auth", "instance_type", "compute", "models")}
+    instances, steps = value.get("instances"), value.get("steps")
+    if isinstance(instances, Scalar):
+        given["instances"] = int(instances.text)
+    if isinstance(steps, Items):
+        shares = tuple(int(item.text) for item in steps.items if isinstance(item, Scalar))
+        if wrong := wrong_steps(shares):
+            report.add("bad-traffic", f"the steps are {', '.join(map(str, shares)) or 'none'}", steps.place, why=wrong,
+                       fix="write 'steps: [10, 50, 100]'")
+        given["steps"] = shares
+    return OnlineSettings(**{key: found for key, found in given.items() if found is not None})
+
+
+def wrong_steps(shares: Sequence[int]) -> str:
+    """Why these are no steps in which a new deployment takes over; empty when they are."""
+    if list(shares) == sorted(set(shares)) and shares and shares[0] > 0 and shares[-1] == 100:
+        return ""
+    return "each is more than the one before, and the last is 100"
 
 
 def _texts(value: Value | None) -> tuple[str, ...] | None:

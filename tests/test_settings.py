@@ -5,7 +5,7 @@ from mlops_lib.document import parse
 from mlops_lib.errors import CompileError
 from mlops_lib.inspection import Limits
 from mlops_lib.references import Mappings
-from mlops_lib.settings import Settings, StageSettings, read
+from mlops_lib.settings import OnlineSettings, Settings, StageSettings, read
 from mlops_lib.spec import Data, Literal
 
 
@@ -118,3 +118,14 @@ def test_the_settings_say_what_runs_on_a_stage() -> None:
     assert told.pipelines_on("prod") == ("score",)
     assert told.pipelines_on("qa") == ("preprocess", "score"), "what is usual"
     assert told.pipelines_on("dev") is None, "all"
+
+
+def test_how_models_are_served_on_a_stage_is_read() -> None:
+    told = settings("stages: {prod: {online: {endpoint: e-1, auth: key, instances: 2, steps: [5, 100], models: any}}, dev: {}}")
+    assert told.online_on("prod") == OnlineSettings(endpoint="e-1", auth="key", instances=2, steps=(5, 100), models="any")
+    assert told.online_on("dev") == told.online_on("qa") == OnlineSettings(steps=(10, 50, 100))
+    for steps in ("[]", "[50, 10, 100]", "[10, 50]", "[100, 100]", "[50, 200]"):
+        with pytest.raises(CompileError) as caught:
+            settings(f"stages: {{dev: {{online: {{steps: {steps}}}}}}}\n")
+        [finding] = caught.value.findings
+        assert (finding.code, finding.place.line) in (("bad-traffic", 1), ("empty", 1), ("wrong-type", 1))

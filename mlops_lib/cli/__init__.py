@@ -773,6 +773,7 @@ def _asset_json(record: AssetRecord, store: Store) -> dict[str, Any]:
 from . import assets as _assets  # noqa: E402, F401  registers its commands, which need what stands above
 from . import compile as _compile  # noqa: E402, F401
 from . import configure as _configure  # noqa: E402, F401
+from . import deploy as _deploy  # noqa: E402, F401
 from . import emulate as _emulate  # noqa: E402, F401
 from . import models as _models  # noqa: E402, F401
 from . import schedule as _schedule  # noqa: E402, F401

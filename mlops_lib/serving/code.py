@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(__file__).with_name("deployment-code")
 SCRIPT: Final = "score.py"
+SAMPLE: Final = "sample.json"
 _VALUES: Final[Mapping[str, Any]] = {"boolean": False, "integer": 0, "long": 0, "float": 0.0, "double": 0.0, "string": "",
                                      "datetime": "2026-01-01T00:00:00", "binary": ""}
 
@@ -45,7 +46,7 @@ def files(model: Servable, sample: Mapping[str, Any]) -> Mapping[str, bytes]:
         SCRIPT: (FOLDER / f"score_{model.kind}.py").read_bytes(),
         **{file.name: file.read_bytes() for file in sorted(FOLDER.glob("mlops_*.py"))},
         **{name: _json(document) for name, document in documents.items()},
-        "sample.json": _json(sample),
+        SAMPLE: _json(sample),
     }
 
 

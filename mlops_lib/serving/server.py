@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Final
 from ..engines.local.environments import Software, software
 from ..errors import InputError, RunError
 from ..stores.locks import exclusive
+from .logs import reason
 from .servable import Servable
 
 HOST: Final = "127.0.0.1"
@@ -199,12 +200,5 @@ class Server:
         if not self._answers.is_set():
             for line in self._last:
                 self._echo(line)
-        return RunError(what, why=_reason(list(self._last)), fix="see what it printed, above")
-
-
-def _reason(lines: Sequence[str]) -> str:
-    """The message of what the scoring script raised, which the server wraps in errors of its own; else the last line."""
-    wrapped = [number for number, line in enumerate(lines) if line.startswith("The above exception was the direct cause")]
-    said = [line for line in lines[: wrapped[0] if wrapped else None] if line.strip()]
-    return said[-1] if said else "it printed nothing"
+        return RunError(what, why=reason(list(self._last)) or "it printed nothing", fix="see what it printed, above")
 

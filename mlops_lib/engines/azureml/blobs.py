@@ -55,6 +55,10 @@ class Blobs:
         return (f"azureml://subscriptions/{stage.subscription_id}/resourceGroups/{stage.resource_group}/workspaces/"
                 f"{self._workspace.name}/datastores/{self.datastore}/paths/")
 
+    def url(self, path: str) -> str:
+        """The address of a path in here as the storage account has it."""
+        return f"{str(self._client.url).partition('?')[0]}/{path}"
+
     # --- looking -----------------------------------------------------------------------------------------------------
 
     def below(self, prefix: str) -> Sequence[Blob]:

@@ -231,6 +231,21 @@ class Workspace:
 
         return self.call(doing, attempt, seconds=seconds)
 
+    def delete(self, path: str, *, doing: str, seconds: float = _SECONDS) -> None:
+        """Delete something in the workspace, and wait until it is gone; what is gone already is fine."""
+        missing = sdk.module("azure.core.exceptions").ResourceNotFoundError
+
+        def attempt() -> None:
+            try:
+                response = self._sent("DELETE", MANAGEMENT, f"{self.path}/{path}", _VERSION, {})
+            except missing:
+                return
+            operation = response.headers.get("Azure-AsyncOperation")
+            if operation:
+                self._awaited(operation)
+
+        self.call(doing, attempt, seconds=seconds)
+
     def _awaited(self, operation: str) -> None:
         """The end of a long operation."""
         exceptions = sdk.module("azure.core.exceptions")
@@ -310,6 +325,31 @@ class Workspace:
         response = self._transport.send(rest.HttpRequest("GET", url, headers=headers))
         response.read()
         return response.status_code, response.content
+
+    def send(self, url: str, body: bytes, headers: Mapping[str, str], *, doing: str,
+             token_for: str = "") -> tuple[int, Mapping[str, str], bytes]:
+        """What another service than Azure's management answers to a request; refusals are answers, too.
+
+        Args:
+            url: Where to.
+            body: What is sent.
+            headers: What is said of it.
+            doing: As for :meth:`call`.
+            token_for: A scope whose token goes along.
+
+        Raises:
+            StageError: no answer came.
+        """
+        def attempt() -> tuple[int, Mapping[str, str], bytes]:
+            told = dict(headers)
+            if token_for:
+                told["Authorization"] = f"Bearer {self._credential.get_token(token_for).token}"
+            request = sdk.module("azure.core.rest").HttpRequest("POST", url, headers=told, content=body)
+            response = self._transport.send(request)
+            response.read()
+            return response.status_code, {name.lower(): value for name, value in response.headers.items()}, response.content
+
+        return self.call(doing, attempt)
 
     # --- what the workspace says of itself ---------------------------------------------------------------------------
 

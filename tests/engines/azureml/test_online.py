@@ -1,0 +1,234 @@
+"""Deployments of online endpoints: they take over in steps, and are taken back when they are not fit."""
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_lib.engines.azureml.online import OnlineEndpoint
+from mlops_lib.engines.azureml.registry import WorkspaceModels
+from mlops_lib.engines.azureml.workspace import Workspace
+from mlops_lib.errors import InputError, JobError, StageError
+from mlops_lib.infra import Stage
+from mlops_lib.serving.deployment import Deployment, Wish
+from mlops_lib.serving.rollout import Outcome, plan, roll_back, roll_out
+from mlops_lib.stores.models import ModelVersion
+from mlops_lib.stores.stages import digest_of
+
+GOOD = """\
+import os
+asked = 0
+def init(): pass
+def run(data):
+    global asked
+    asked += 1
+    BODY
+    return {"predictions": [1.0], "model": os.environ["MLOPS_MODEL"]}
+"""
+SCRIPTS = {
+    "good": GOOD.replace("BODY", "pass"),
+    "broken init": "def init():\n    raise RuntimeError('no weights here')\ndef run(data): pass\n",
+    "fails": GOOD.replace("BODY", "raise RuntimeError('boom')"),
+    "tires": GOOD.replace("BODY", "if asked > 4: raise RuntimeError('tired')"),
+    "wrong": GOOD.replace('os.environ["MLOPS_MODEL"]', '"flights:99"').replace("BODY", "pass"),
+    "silent": "def init(): pass\ndef run(data): return [1.0]\n",
+}
+FAST = {"watch": 0.0, "start": 60.0}
+
+
+class Shop:
+    """An endpoint of its own, and deployments to it whose scripts do as their names say."""
+
+    def __init__(self, workspace: Workspace, folder: Path) -> None:
+        self.workspace, self.name = workspace, workspace.stage.endpoints["online"]
+        self.endpoint = OnlineEndpoint(workspace, self.name)
+        self.said: list[str] = []
+        (folder / "m").mkdir()
+        (folder / "m/weights").write_text("1")
+        version = ModelVersion(name="flights", version="", type="custom_model", digest=digest_of(folder / "m"), created=0)
+        for _ in range(3):
+            WorkspaceModels(workspace).write(version, [("weights", io.BytesIO(b"1"))], {})
+
+    def make(self, version: int, script: str = "good") -> Deployment:
+        text = SCRIPTS[script]
+        return Deployment(
+            name=f"m{version}-{script.replace(' ', '-')}", key=f"{version} {script}", model=f"flights:{version}", sample={"data": []},
+            files={"score.py": text.encode(), "sample.json": b'{"data": []}'}, conda={"dependencies": ["python=3.11"]},
+            variables={"MLOPS_MODEL": f"flights:{version}"})
+
+    def deploy(self, version: int, script: str = "good", say: Callable[[str], None] | None = None, **wishes: Any) -> Outcome:
+        self.said = []
+        wish = Wish(endpoint=self.name, instance_type="Standard_DS3_v2", **{**FAST, **wishes})
+        return roll_out(self.workspace, self.make(version, script), wish, say or self.said.append)
+
+    def back(self) -> Outcome:
+        return roll_back(self.workspace, self.name, "flights", self.said.append)
+
+    @property
+    def traffic(self) -> Mapping[str, int]:
+        return self.endpoint.traffic()
+
+    @property
+    def deployments(self) -> list[str]:
+        return sorted(str(told["name"]) for told in self.endpoint.deployments())
+
+
+@pytest.fixture
+def shop(stage: Stage, tmp_path: Path) -> Iterator[Shop]:
+    with Workspace(stage) as workspace:
+        yield Shop(workspace, tmp_path)
+
+
+def test_a_deployment_takes_over_in_steps_and_the_one_before_stays_for_a_rollback(shop: Shop) -> None:
+    first = shop.deploy(1)
+    assert (first.changed, first.traffic, first.model) == (True, {"m1-good": 100}, "flights:1")
+    assert first.address.startswith("https://")
+    shop.deploy(2)
+    assert [line for line in shop.said if "%" in line] == [f"m2-good has {share} % of the traffic" for share in (10, 50, 100)]
+    assert (shop.traffic, shop.deployments) == ({"m2-good": 100}, ["m1-good", "m2-good"])
+    third = shop.deploy(3, steps=(100,))
+    assert third.removed == ("m1-good",)
+    assert shop.deployments == ["m2-good", "m3-good"]
+    assert shop.endpoint.ask({"data": []}).json["model"] == "flights:3"
+
+    assert shop.back().model == "flights:2"
+    assert shop.traffic == {"m2-good": 100}
+    with pytest.raises(InputError, match="nothing that was before 'm2-good' is on"):
+        shop.back()
+    again = shop.deploy(3)
+    assert "starting" not in "".join(shop.said)
+    assert again.traffic == {"m3-good": 100}
+    assert shop.back().model == "flights:2"
+
+
+def test_what_is_deployed_already_is_left_alone(shop: Shop, azure: Any) -> None:
+    shop.deploy(1)
+    azure.calls.clear()
+    again = shop.deploy(1)
+    assert (again.changed, again.traffic) == (False, {"m1-good": 100})
+    assert {call.method for call in azure.calls} == {"GET"}
+
+
+UNFIT = [
+    ("broken init", "it did not come up", "RuntimeError: no weights here"),
+    ("fails", "it does not answer the sample request", "status 500"),
+    ("tires", "it does not answer the sample request", "status 500"),
+    ("wrong", "it serves another model", "it says that it is flights:99"),
+    ("silent", "it does not answer the sample request", "status 200"),
+]
+
+
+def test_one_that_is_not_fit_is_taken_back(shop: Shop) -> None:
+    shop.deploy(1)
+    for script, what, why in UNFIT:
+        with pytest.raises(JobError) as caught:
+            shop.deploy(2, script)
+        assert caught.value.what == f"flights:2 was not deployed to {shop.name!r}: {what}"
+        assert why in caught.value.why
+        assert (shop.traffic, shop.deployments) == ({"m1-good": 100}, ["m1-good"])
+        assert ("the traffic is as it was" in shop.said) == (script == "tires")
+        if script in ("broken init", "fails"):
+            assert any("no weights here" in line or "boom" in line for line in shop.said), "its log is shown"
+
+
+def test_requests_of_others_that_fail_take_it_back_too(shop: Shop) -> None:
+    """Its own probes are answered; what others send makes it fail."""
+    shop.deploy(1)
+    text = SCRIPTS["good"].replace("pass\n    return", "if 'crash' in data: raise RuntimeError('boom')\n    return")
+    SCRIPTS["moody"] = text
+
+    def others(line: str) -> None:
+        shop.said.append(line)
+        if "10 %" in line:
+            for _ in range(5):
+                shop.endpoint.ask({"crash": 1}, "m2-moody")
+
+    with pytest.raises(JobError, match=r"\d of \d+ requests failed"):
+        shop.deploy(2, "moody", others)
+    assert shop.traffic == {"m1-good": 100}
+    assert shop.deploy(2, "moody", errors=0.5).changed
+
+
+def test_one_that_failed_may_be_kept(shop: Shop) -> None:
+    with pytest.raises(JobError, match="is kept, without traffic"):
+        shop.deploy(1, "fails", keep=True)
+    assert (shop.traffic, shop.deployments) == ({}, ["m1-fails"])
+    assert shop.deploy(2).traffic == {"m2-good": 100}
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def test_a_rollout_that_was_killed_goes_on_or_is_taken_back(shop: Shop) -> None:
+    shop.deploy(1)
+    seen: list[str] = []
+    while True:
+        count = len(seen)
+
+        def killed(line: str, count: int = count) -> None:
+            if line not in seen:
+                seen.append(line)
+            if len(seen) > count:
+                raise Killed
+
+        try:
+            shop.deploy(2, say=killed)
+        except Killed:
+            continue
+        break
+    assert [line.rpartition(" has ")[2] for line in seen if "%" in line] == [
+        "10 % of the traffic", "50 % of the traffic", "100 % of the traffic",
+    ]  # fmt: skip
+    assert shop.deploy(2).changed is False
+    assert shop.back().model == "flights:1", "what was before is known, wherever it was killed"
+
+    def killed_at_half(line: str) -> None:
+        if "50 %" in line:
+            raise Killed
+
+    with pytest.raises(Killed):
+        shop.deploy(3, "tires", killed_at_half, errors=1.0)
+    assert shop.traffic == {"m1-good": 50, "m3-tires": 50}
+    with pytest.raises(JobError):
+        shop.deploy(3, "tires")
+    assert (shop.traffic, "m3-tires" in shop.deployments) == ({"m1-good": 100}, False)
+
+
+def test_a_plan_says_what_would_be_done_and_does_nothing(shop: Shop, azure: Any) -> None:
+    wish = Wish(endpoint=shop.name, **FAST)
+    assert plan(shop.workspace, shop.make(1), wish) == [
+        f"make the endpoint {shop.name} (aad_token)", "start the deployment m1-good of flights:1, with no traffic",
+        "send it the sample request", "give it 100 % of the traffic",
+    ]  # fmt: skip
+    assert shop.endpoint.read() is None
+    shop.deploy(1)
+    assert plan(shop.workspace, shop.make(1), wish) == []
+    assert plan(shop.workspace, shop.make(2), wish)[-3:] == [f"give it {share} % of the traffic" for share in (10, 50, 100)]
+
+
+def test_clients_may_sign_in_with_a_key(shop: Shop) -> None:
+    assert shop.deploy(1, auth="key").changed
+    assert shop.endpoint.ask({"data": []}).status == 200
+    with pytest.raises(InputError, match="lets in by key, and not by aad_token"):
+        shop.deploy(2)
+
+
+def test_a_compute_is_a_kubernetes_cluster_of_the_workspace(shop: Shop) -> None:
+    with pytest.raises(StageError, match="has no Kubernetes compute 'arc'") as caught:
+        shop.deploy(1, compute="arc")
+    assert caught.value.why == "there is no such compute"
+    with pytest.raises(StageError, match="has no Kubernetes compute 'cpu'"):
+        shop.deploy(1, compute="cpu")
+
+
+def test_only_what_is_served_can_be_rolled_back(shop: Shop) -> None:
+    with pytest.raises(StageError, match="has no endpoint"):
+        shop.back()
+    shop.deploy(1)
+    with pytest.raises(InputError, match="nothing that was before 'm1-good' is on"):
+        shop.back()
+    with pytest.raises(InputError, match="does not serve 'delays'"):
+        roll_back(shop.workspace, shop.name, "delays", shop.said.append)
