@@ -166,10 +166,8 @@ class Emulator:
         at, start, route = time.time(), time.monotonic(), ""
         fault = self.faults.take(request)
         try:
-            if fault is not None:
-                self._closing.wait(fault.delay)
-                if fault.reset:
-                    raise Dropped(reset=True)
+            if fault is not None and (self._closing.wait(fault.delay) or fault.reset):
+                raise Dropped(reset=True)
             response = fault.answer() if fault is not None else None
             if response is None:
                 route, response = self._handled(service, request)

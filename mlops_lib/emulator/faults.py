@@ -164,6 +164,12 @@ class Faults:
             self._entries.append(_Entry(made))
         return made
 
+    def unspent(self) -> tuple[Fault, ...]:
+        """Those that are to strike so many times, and have not yet."""
+        with self._lock:
+            return tuple(entry.fault for entry in self._entries
+                         if entry.fault.times is not None and entry.seen < entry.fault.after + entry.fault.times)
+
     def clear(self) -> None:
         """Nothing goes wrong any more."""
         with self._lock:

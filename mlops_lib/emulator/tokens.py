@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +37,7 @@ class Tokens:
         return self._signed({
             "aud": audience.rstrip("/") if "storage" in audience else audience, "iss": f"https://sts.windows.net/{self.tenant}/",
             "iat": now, "nbf": now - 60, "exp": now + lifetime, "tid": self.tenant, "appid": self.client, "oid": self.client,
-            "sub": self.client, "idtyp": "app", "ver": "1.0"})
+            "sub": self.client, "idtyp": "app", "uti": secrets.token_urlsafe(16), "ver": "1.0"})
 
     def assertion(self) -> str:
         """A token of the kind that CI gives to its jobs, for exchange."""

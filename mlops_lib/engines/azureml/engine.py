@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from ...catalogue import Catalogue
 from ...cost import NO_PRICES, Cost, Prices, estimate
@@ -24,9 +24,6 @@ from .history import State
 from .registration import Registration
 from .submission import Submission
 from .workspace import Workspace
-
-_SUBMIT_S: Final = 900.0  # the data that goes along is uploaded meanwhile
-_DOWNLOAD_S: Final = 6 * 3600.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +118,8 @@ class AzureEngine:
         try:
             self._workspace.call(
                 f"submit the pipeline {self._submission.job.display_name or self._submission.name!r}",
-                lambda: self._workspace.client.jobs.create_or_update(job, skip_validation=True), seconds=_SUBMIT_S)
+                lambda: self._workspace.client.jobs.create_or_update(job, skip_validation=True),
+                seconds=self._workspace.patience.submit)
         except MlopsError:
             if not self._exists():  # the answer may have been lost, and not the job
                 raise
@@ -162,7 +160,8 @@ class AzureEngine:
         with sdk.muted():
             self._workspace.call(
                 f"download the output {name!r}",
-                lambda: self._workspace.client.jobs.download(job, download_path=folder, output_name=name), seconds=_DOWNLOAD_S)
+                lambda: self._workspace.client.jobs.download(job, download_path=folder, output_name=name),
+                seconds=self._workspace.patience.download)
         found = folder / "named-outputs" / name
         if not found.exists():
             raise RunError(f"the output {name!r} was not downloaded", why=f"nothing of it is in {folder}",

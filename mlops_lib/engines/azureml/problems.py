@@ -16,6 +16,9 @@ _WORDS: Final = 600
 _REQUEST: Final = ("x-ms-request-id", "x-ms-correlation-request-id", "request-id")
 _DENIED: Final = ("AuthorizationFailed", "AuthorizationPermissionMismatch", "AuthorizationFailure",
                   "InsufficientAccountPermissions")
+# What azure-core raises when no answer came.
+_UNANSWERED: Final = ("ServiceRequestError", "ServiceRequestTimeoutError", "ServiceResponseError",
+                      "ServiceResponseTimeoutError", "ConnectionError", "IncompleteReadError")
 # The built-in role that allows what was refused, the most special first.
 _ROLES: Final = (
     ("Microsoft.MachineLearningServices/workspaces/computes", "AzureML Compute Operator"),
@@ -49,8 +52,7 @@ def explained(error: BaseException, doing: str, *, stage: str, at: str = "") -> 
     if isinstance(error, OutOfTime):
         return StageError(what, why=f"no answer {error}", fix="try again; see whether the network lets you reach Azure")
     if status is None:
-        if type(root).__name__ in ("ServiceRequestError", "ServiceRequestTimeoutError", "ServiceResponseError",
-                                   "ServiceResponseTimeoutError", "ConnectionError", "IncompleteReadError"):
+        if type(root).__name__ in _UNANSWERED:
             return StageError(what, why=said, fix="see whether the network, a proxy or a private endpoint is in the way")
         return InputError(what, why=said)  # the SDK's own judgement of what it was given
     if status == 401:
@@ -61,14 +63,16 @@ def explained(error: BaseException, doing: str, *, stage: str, at: str = "") -> 
                           + (f", which allows {action}" if action else ""))
     if status == 404:
         return StageError(what, why=f"{said} {told}", fix=f"see that {at or 'it'} exists: mlops stage check {stage}")
+    if "quota" in said.lower():
+        return StageError(what, why=f"{said} {told}", fix="ask for more quota, or name a smaller compute")
+    if status == 409 and re.search(r"\b(?:recover|purge)", said, re.IGNORECASE):
+        return StageError(what, why=f"{said} {told}", fix="recover what was deleted, purge it, or give another name")
     if status == 409:
         return InputError(what, why=f"{said} {told}", fix="give another name or version: what is registered never changes")
     if status == 429:
         return StageError(what, why=f"{said} {told}", fix="Azure is busy with other requests of yours: wait, and try again")
     if status >= 500:
         return StageError(what, why=f"{said} {told}", fix="it is on Azure's side: try again later")
-    if "quota" in said.lower():
-        return StageError(what, why=f"{said} {told}", fix="ask for more quota, or name a smaller compute")
     return InputError(what, why=f"{said} {told}")
 
 
@@ -106,8 +110,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _root(error: BaseException) -> BaseException:
-    """The exception in the chain that knows an answer; the SDK wraps those of HTTP in its own."""
-    return next((link for link in _chain(error) if _status(link) is not None), error)
+    """The exception in the chain that knows an answer, or that there was none; the SDK wraps those of HTTP in its own."""
+    links = list(_chain(error))
+    unanswered = (link for link in links if type(link).__name__ in _UNANSWERED)
+    return next((link for link in links if _status(link) is not None), next(unanswered, error))
 
 
 def _status(error: BaseException) -> int | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from ...fingerprint import Facts
 from ...graph import External, Graph
@@ -22,8 +22,6 @@ from . import sdk
 from .labels import Labels, environment
 from .submission import Submission, digest, environment_key
 from .workspace import Workspace
-
-_UPLOAD_S: Final = 600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,7 +110,8 @@ class Registration:
             fresh = part.carrier.environment
             return str(self._workspace.call(
                 f"register the environment of job {part.name!r}",
-                lambda: self._workspace.client.environments.create_or_update(fresh).id, seconds=_UPLOAD_S))
+                lambda: self._workspace.client.environments.create_or_update(fresh).id,
+                seconds=self._workspace.patience.upload))
 
         self._note(ids, dict(zip(missing, self._workspace.each(register, missing), strict=True)))
         for key, group in groups.items():
@@ -166,7 +165,8 @@ class Registration:
 
     def _register(self, part: _Part) -> str:
         return self._workspace.call(f"register the component of job {part.name!r}",
-                                    lambda: sdk.register_anonymously(self._workspace.client, part.theirs), seconds=_UPLOAD_S)
+                                    lambda: sdk.register_anonymously(self._workspace.client, part.theirs),
+                                    seconds=self._workspace.patience.upload)
 
     def _note(self, ids: dict[str, str], fresh: Mapping[str, str]) -> None:
         self.used_memory = self.used_memory or bool(ids)

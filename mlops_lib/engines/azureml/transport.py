@@ -35,6 +35,10 @@ class Patience:
         pause: Seconds before the second attempt; doubled each time.
         longest: Seconds that are waited at most, whatever a server asks for.
         storage: Seconds until the storage account has answered, before anything is sent there.
+        call: Seconds for an operation, with all its requests.
+        upload: Seconds for one that brings files along, such as a component's code.
+        submit: Seconds for a job, with the data of this machine that it reads.
+        download: Seconds for an output.
     """
 
     attempts: int = 5
@@ -43,6 +47,10 @@ class Patience:
     pause: float = 0.4
     longest: float = 20.0
     storage: float = 5.0
+    call: float = 120.0
+    upload: float = 600.0
+    submit: float = 900.0
+    download: float = 6 * 3600.0
 
 
 @contextlib.contextmanager

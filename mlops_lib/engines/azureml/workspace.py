@@ -21,7 +21,6 @@ from .transport import Patience, Transport, bounded, connect
 MANAGEMENT: Final = "https://management.azure.com"
 _SCOPE: Final = f"{MANAGEMENT}/.default"
 _VERSION: Final = "2024-10-01"
-_SECONDS: Final = 120.0
 _THREADS: Final = 16
 
 Result = TypeVar("Result")
@@ -92,13 +91,13 @@ class Workspace:
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
-    def call(self, doing: str, call: Callable[[], Result], *, seconds: float = _SECONDS, at: str = "") -> Result:
+    def call(self, doing: str, call: Callable[[], Result], *, seconds: float | None = None, at: str = "") -> Result:
         """What *call* gives.
 
         Args:
             doing: What it does, for the case that it fails: ``read the compute 'cpu'``.
             call: Uses the client.
-            seconds: It ends within these, one way or another.
+            seconds: It ends within these, one way or another; None for those of any operation.
             at: What it is done to.
 
         Raises:
@@ -106,7 +105,7 @@ class Workspace:
         """
         try:
             with sdk.quiet():
-                result: Result = bounded(call, seconds)
+                result: Result = bounded(call, self.patience.call if seconds is None else seconds)
                 return result
         except Exception as error:
             raise explained(error, doing, stage=self.stage.name, at=at) from error
@@ -207,7 +206,8 @@ class Workspace:
         """As :meth:`get`, for what changes something."""
         return self.call(doing, lambda: self._json("PATCH", MANAGEMENT, path, version, {}, body))
 
-    def put(self, path: str, body: Any, *, doing: str, only_new: bool = False, seconds: float = _SECONDS) -> Any:
+    def put(self, path: str, body: Any, *, doing: str, only_new: bool = False,
+            seconds: float | None = None) -> Any:
         """Create or replace something in the workspace, and wait until Azure is done with it.
 
         Args:
@@ -231,7 +231,7 @@ class Workspace:
 
         return self.call(doing, attempt, seconds=seconds)
 
-    def delete(self, path: str, *, doing: str, seconds: float = _SECONDS) -> None:
+    def delete(self, path: str, *, doing: str, seconds: float | None = None) -> None:
         """Delete something in the workspace, and wait until it is gone; what is gone already is fine."""
         missing = sdk.module("azure.core.exceptions").ResourceNotFoundError
 

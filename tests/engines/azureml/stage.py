@@ -61,14 +61,14 @@ class ScriptedAzure(Emulator):
         self.calls.clear()
         self.faults.clear()
 
-    def _answer(self, service: Service, request: Request) -> Response:
+    def _handled(self, service: Service, request: Request) -> tuple[str, Response]:
         for twist in list(self.twists):
             answer = twist(request)
             if answer is not None:
-                return answer
+                return "", answer
         with self._playing:
             answer = self._play(service, request) if self.play is not None else None
-        return answer if answer is not None else super()._answer(service, request)
+        return ("", answer) if answer is not None else super()._handled(service, request)
 
     def _play(self, service: Service, request: Request) -> Response | None:
         if service is Service.MANAGEMENT and "/jobs/" in request.path:
