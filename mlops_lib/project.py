@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .engines.azureml.schedules import Scheduled
     from .engines.azureml.transport import Patience
     from .engines.local.facts import Ground
-    from .graph import Graph
+    from .graph import Given, Graph
     from .infra import Stage
     from .plan import Plan
     from .promote import Gate
@@ -559,6 +559,30 @@ class Project:
             raise InputError(f"run {run.id} is on this machine", fix="Ctrl-C in its terminal stops it")
         with Workspace(self.stage(run.stage, outputs=run.request.get("stage_outputs"))) as workspace:
             cancel(workspace, run.id)
+
+    def bring_inputs(self, run: RunRecord, step: str, job: PipelineJob, graph: Graph, store: Store) -> Mapping[str, Given]:
+        """Bring here what a step of a run on Azure ML was given.
+
+        Args:
+            run: What is recorded of the run.
+            step: The step's name.
+            job: The pipeline as it is now.
+            graph: Its steps.
+            store: Gets the outputs of the steps before it.
+
+        Returns:
+            The step's inputs from outside the pipeline.
+
+        Raises:
+            StageError: its stage cannot be reached, or no longer has it; InputError: something of it was never made.
+        """
+        from .engines.azureml.bringing import Bringing
+        from .engines.azureml.workspace import Workspace
+
+        if run.stage is None:
+            raise ValueError(f"run {run.id} was on this machine")
+        with Workspace(self.stage(run.stage, outputs=run.request.get("stage_outputs"))) as workspace:
+            return Bringing(workspace, run, store).inputs(graph, job, step)
 
     def create_schedule(self, stage: Stage, file: str | Path) -> tuple[Scheduled, str]:
         """Create or change, on Azure ML, the schedule in a file, with all that its job needs.

@@ -706,7 +706,8 @@ def _past_run(project: Project, run: str) -> RunRecord:
 def step(context: click.Context, run: str, job: str, shell: bool, as_json: bool) -> None:
     """Run JOB of the past run RUN once more: the code of now, the inputs of then.
 
-    It always runs, alone, and prints its command. The past run stays as it is.
+    It always runs, alone, and prints its command. The past run stays as it is. When that was on a stage, what the step was
+    given there is brought here first.
     """
     if shell and as_json:
         raise InputError("--shell is for people, --json for programs", fix="leave one of them out")
@@ -728,8 +729,9 @@ def _run_again(context: click.Context, project: Project, request: dict[str, Any]
     pipeline, name, catalogue = project.load(request["pipeline"], request["values"], request.get("against"))
     store = Store.open(project.root)
     try:
-        graph = project.graph(pipeline, name)
-        plan, ground, differences = plan_again(graph, catalogue, store, store.records.run(request["of"]), request["step"],
+        graph, past = project.graph(pipeline, name), store.records.run(request["of"])
+        brought = project.bring_inputs(past, request["step"], pipeline, graph, store) if past.stage is not None else {}
+        plan, ground, differences = plan_again(graph, catalogue, store, past, request["step"], brought=brought,
                                                isolate=project.settings.isolate if request.get("isolate") is None
                                                else request["isolate"])
         if differences:

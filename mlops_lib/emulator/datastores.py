@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..infra.contract import Datastore
 from . import arm
 from .resources import Resource
 from .router import WORKSPACE, Route, Service
@@ -16,14 +17,15 @@ _SECRETS = "secrets"
 _LIST = f"{WORKSPACE}/datastores"
 
 
-def blob_datastore(world: World, container: str, *, default: bool, description: str = "") -> dict[str, Any]:
-    """A datastore of the emulator's storage account."""
-    keyed = world.setup.storage_keys
-    outputs = world.setup.outputs()
+def blob_datastore(world: World, container: str, *, default: bool, description: str = "",
+                   told: Datastore | None = None) -> dict[str, Any]:
+    """A datastore of the emulator's storage account, or of the one that is *told*."""
+    keyed, setup, told = world.setup.storage_keys, world.setup, told or Datastore(type="blob")
     properties: dict[str, Any] = {
-        "datastoreType": "AzureBlob", "accountName": world.account.name, "containerName": container, "isDefault": default,
-        "endpoint": "core.windows.net", "protocol": "https", "resourceGroup": world.setup.group,
-        "subscriptionId": outputs["subscription_id"], "description": description, "tags": {}, "properties": {},
+        "datastoreType": "AzureBlob", "accountName": told.account or setup.account,
+        "containerName": told.container or container, "isDefault": default,
+        "endpoint": "core.windows.net", "protocol": "https", "resourceGroup": told.resource_group or setup.group,
+        "subscriptionId": told.subscription_id or setup.subscription, "description": description, "tags": {}, "properties": {},
         "credentials": {"credentialsType": "AccountKey" if keyed else "None"},
         "serviceDataAccessAuthIdentity": "None" if keyed else "WorkspaceSystemAssignedIdentity"}
     if keyed:
@@ -61,8 +63,9 @@ def put(world: World, request: Request) -> Response:
     properties = body.get("properties")
     if not isinstance(properties, dict) or "datastoreType" not in properties:
         raise Problem(400, "UserError", "A datastore has properties with a datastoreType.")
-    if properties["datastoreType"] == "AzureBlob" and properties.get("accountName") == world.account.name:
-        world.account.create(properties["containerName"])
+    account = world.account_of(properties.get("accountName"))
+    if properties["datastoreType"] == "AzureBlob" and account is not None:
+        account.create(properties["containerName"])
     properties = {"isDefault": False, **properties}
     response = arm.replace(world, request, key, {"properties": properties})
     return Response(status=response.status, body=_shown(world.resources.get(key)), headers=response.headers)
@@ -81,7 +84,8 @@ def secrets(world: World, request: Request) -> Response:
     told = credentials[_SECRETS]
     # Clients that stream a job's log sign its address themselves, which takes a key.
     if request.json().get("expirableSecret") and told["secretsType"] == "AccountKey" and found.name != "workspaceartifactstore":
-        token = world.account.signed(found.properties["containerName"], permissions="rwdlac")
+        account = world.account_of(found.properties["accountName"]) or world.account
+        token = account.signed(found.properties["containerName"], permissions="rwdlac")
         return Response(body={"secretsType": "Sas", "sasToken": token})
     return Response(body=told)
 

@@ -88,13 +88,16 @@ class Emulator:
             resources = Resources(self.home / "azure.db")
             stack.callback(resources.close)
             known = _secrets(resources)
-            self._storage = azurite.Azurite(main, self.home / "blobs", certificates, {self.setup.account: known["key"]})
+            names = (self.setup.account, *self.setup.accounts)
+            self._storage = azurite.Azurite(main, self.home / "blobs", certificates, dict.fromkeys(names, known["key"]))
             stack.callback(self._storage.close)
-            account = Account(self.setup.account, known["key"], port=self._storage.port, authority=certificates.authority)
-            stack.callback(account.close)
+            account, *others = (Account(name, known["key"], port=self._storage.port, authority=certificates.authority)
+                                for name in names)
+            for one in (account, *others):
+                stack.callback(one.close)
             tokens = Tokens(known["signing"].encode(), tenant=self.setup.tenant, client=self.setup.client)
             self.world = World(setup=self.setup, home=self.home, resources=resources, account=account, tokens=tokens,
-                               client_secret=known["client"])
+                               client_secret=known["client"], others={other.name: other for other in others})
             stack.callback(self.world.close)
             make_workspace(self.world, self.setup.workspace)
             self._authority = certificates.authority

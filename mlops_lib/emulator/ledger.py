@@ -223,7 +223,8 @@ class Ledger:
     def _put_output(self, datastore: str, path: str, stored: StoredOutput) -> str:
         source = self._materials.project / ".mlops" / stored.path
         target = path.rstrip("/") if source.is_file() else f"{path.rstrip('/')}/"
-        self._world.account.upload(source, self._materials.container_of(datastore), target)
+        account, where = self._materials.store_of(datastore)
+        account.upload(source, where, target)
         return f"azureml://datastores/{datastore}/paths/{target}"
 
     def _reference(self, name: str, key: str, kind: str, uri: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ from .resources import Resource
 from .translate import Places
 
 if TYPE_CHECKING:
+    from .blobs import Account
     from .world import World
 
 _ASSET: Final = re.compile(r"(?:azureml:)?(?P<id>/subscriptions/.+)", re.IGNORECASE)
@@ -147,9 +148,9 @@ class Materials:
 
     def _model(self, reference: str) -> Path:
         found = self._asset(reference, "models")
-        container, path = self._place(found.properties["modelUri"])
+        account, container, path = self._place(found.properties["modelUri"])
         folder = self._folder_of(found) / "deployed"  # and no link to where jobs have it: MLflow loads nothing through links
-        if self._download(container, path, folder / (path.strip("/").rpartition("/")[2] or "model")) == 0:
+        if self._download(account, container, path, folder / (path.strip("/").rpartition("/")[2] or "model")) == 0:
             raise InputError(f"the model {reference} has no files", why=f"nothing is at {found.properties['modelUri']}")
         return folder
 
@@ -170,22 +171,22 @@ class Materials:
             if uri.startswith(("azureml:", "/subscriptions/")):
                 return self._data(self.uri_of(uri))
             if uri.startswith(self._world.account.url):
-                container, path = self._place(uri)
-                return self._brought(container, path, self.project / "datastores" / ".containers" / container)
+                account, container, path = self._place(uri)
+                return self._brought(account, container, path, self.project / "datastores" / ".containers" / container)
             return uri
-        container = self.container_of(reference.datastore)
-        self._brought(container, reference.path, self.project / "datastores" / reference.datastore)
+        account, container = self.store_of(reference.datastore)
+        self._brought(account, container, reference.path, self.project / "datastores" / reference.datastore)
         return f"azureml://datastores/{reference.datastore}/paths/{reference.path}"
 
-    def _brought(self, container: str, path: str, root: Path) -> str:
+    def _brought(self, account: Account, container: str, path: str, root: Path) -> str:
         target = root / path.strip("/") if path.strip("/") else root
-        if self._download(container, path, target) == 0:
+        if self._download(account, container, path, target) == 0:
             raise InputError(f"nothing is at {path or '/'} of the container {container}", why="an input of the job names it")
         return str(target)
 
-    def _download(self, container: str, path: str, target: Path) -> int:
-        name = hashlib.sha256(f"{container}/{path}\n{target}".encode()).hexdigest()
-        return self._world.account.download(container, path, target, self.project / "etags" / name)
+    def _download(self, account: Account, container: str, path: str, target: Path) -> int:
+        name = hashlib.sha256(f"{account.name}/{container}/{path}\n{target}".encode()).hexdigest()
+        return account.download(container, path, target, self.project / "etags" / name)
 
     def uri_of(self, reference: str) -> str:
         """Where the content of a data asset or a model is.
@@ -203,28 +204,30 @@ class Materials:
         uri = found.properties.get("dataUri") or found.properties.get("modelUri")
         return str(uri)
 
-    def container_of(self, datastore: str) -> str:
-        """The container behind a datastore of the local storage account.
+    def store_of(self, datastore: str) -> tuple[Account, str]:
+        """The account and container behind a datastore.
 
         Raises:
-            InputError: there is no such datastore, or it is of another account.
+            InputError: there is no such datastore, or it is of an account that is not here.
         """
         found = self._world.resources.find(f"{self._workspace}/datastores/{datastore}")
         if found is None:
             raise InputError(f"the workspace has no datastore {datastore!r}")
         told = found.properties
-        if told.get("accountName") != self._world.account.name or told.get("datastoreType") != "AzureBlob":
-            raise InputError(f"the datastore {datastore!r} is not of the local storage account",
-                             why=f"only blobs of {self._world.account.name} are here")
-        return str(told["containerName"])
+        account = self._world.account_of(told.get("accountName"))
+        if account is None or told.get("datastoreType") != "AzureBlob":
+            here = ", ".join([self._world.account.name, *self._world.others])
+            raise InputError(f"the datastore {datastore!r} is not of a local storage account",
+                             why=f"only blobs of {here} are here")
+        return account, str(told["containerName"])
 
-    def _place(self, uri: str) -> tuple[str, str]:
-        """The container and path of a blob's address."""
+    def _place(self, uri: str) -> tuple[Account, str, str]:
+        """The account, container and path of a blob's address."""
         reference = parse_reference(uri)
         if isinstance(reference, DatastorePath):
-            return self.container_of(reference.datastore), reference.path
+            return *self.store_of(reference.datastore), reference.path
         container, _, path = unquote(urlsplit(uri).path).strip("/").partition("/")
-        return container, path
+        return self._world.account, container, path
 
 
 def _written(file: Path, document: Any) -> Path:

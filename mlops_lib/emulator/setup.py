@@ -31,7 +31,9 @@ class Setup:
     Attributes:
         stage: ``dev``, ``qa`` or ``prod``; names are made of it.
         computes: By name; workspaces get all of them.
-        datastores: Besides those that every workspace has; their account and container are the emulator's to choose.
+        datastores: Besides those that every workspace has; account and container are the emulator's to choose, unless they are
+            said: of one of *accounts*, in a resource group or subscription of its own.
+        accounts: Storage accounts besides the stage's own.
         storage_keys: Whether datastores have account keys. Without, as our stages have it, clients sign in.
         cores: How many cores the subscription may have of each family of machines, and of all together.
         page_size: How many items a list answers with at once.
@@ -44,6 +46,7 @@ class Setup:
     client: str = "33333333-3333-4333-8333-333333333333"
     computes: Mapping[str, Compute] = field(default_factory=_computes)
     datastores: Mapping[str, Datastore] = field(default_factory=_datastores)
+    accounts: tuple[str, ...] = ()
     storage_keys: bool = False
     cores: int = 100
     page_size: int = 100
@@ -55,6 +58,9 @@ class Setup:
             if datastore.type != "blob":
                 raise InputError(f"the datastore {name!r} is of type {datastore.type!r}",
                                  why="the storage of the local Azure ML is Azurite, which has blobs only", fix="make it blob")
+            if datastore.account not in (None, self.account, *self.accounts):
+                raise InputError(f"the datastore {name!r} is of the account {datastore.account!r}, which is not there",
+                                 fix="name it in accounts, too")
 
     @property
     def group(self) -> str:
@@ -108,8 +114,10 @@ class Setup:
             "kubernetes": {key: {"cluster_id": told.cluster_id, "namespace": told.namespace,
                                  "instance_type": told.instance_type}
                            for key, told in self.computes.items() if told.kind == "kubernetes"},
-            "datastores": {key: {"type": told.type, "account": self.account, "container": container(name, key),
-                                 "subscription_id": self.subscription, "resource_group": self.group, "access": told.access}
+            "datastores": {key: {"type": told.type, "account": told.account or self.account,
+                                 "container": told.container or container(name, key), "access": told.access,
+                                 "subscription_id": told.subscription_id or self.subscription,
+                                 "resource_group": told.resource_group or self.group}
                            for key, told in self.datastores.items()}}
 
 

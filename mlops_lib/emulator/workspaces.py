@@ -26,8 +26,10 @@ def make_workspace(world: World, name: str) -> str:
     """A workspace as Terraform makes it, unless it is there; its id."""
     setup = world.setup
     key = setup.workspace_id(name)
-    for datastore in (*_BUILT_IN, *setup.datastores):
+    for datastore in _BUILT_IN:
         world.account.create(container(name, datastore))
+    for datastore, place in setup.datastores.items():
+        (world.account_of(place.account) or world.account).create(place.container or container(name, datastore))
     with world.resources.together():
         if world.resources.find(key) is not None:
             return key
@@ -49,7 +51,8 @@ def make_workspace(world: World, name: str) -> str:
         for datastore in (*_BUILT_IN, *setup.datastores):
             default = datastore == "workspaceblobstore"
             world.resources.put(f"{key}/datastores/{datastore}", blob_datastore(
-                world, container(name, datastore), default=default, description="default datastore" if default else ""))
+                world, container(name, datastore), default=default, description="default datastore" if default else "",
+                told=setup.datastores.get(datastore)))
         for compute, told in setup.computes.items():
             if told.kind == "kubernetes":
                 continue  # whoever wants it attaches it

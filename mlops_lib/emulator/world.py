@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class World:
 
     Attributes:
         home: The emulator's folder.
+        account: The stage's own storage account.
+        others: Further ones, by name.
         client_secret: Of the setup's client, for tokens.
         runner: Runs jobs.
         servers: The processes that serve online deployments.
@@ -36,6 +39,7 @@ class World:
     account: Account
     tokens: Tokens
     client_secret: str
+    others: Mapping[str, Account] = field(default_factory=dict)
     runner: Runner = field(init=False)
     servers: Servers = field(default_factory=Servers)
     rotation: Rotation = field(default_factory=Rotation)
@@ -48,6 +52,10 @@ class World:
     @property
     def location(self) -> str:
         return self.setup.location
+
+    def account_of(self, name: str | None) -> Account | None:
+        """The storage account of that name, the stage's own for none; None when there is no such account here."""
+        return self.account if name in (None, self.account.name) else self.others.get(str(name))
 
     @property
     def page_size(self) -> int:

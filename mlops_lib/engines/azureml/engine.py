@@ -150,7 +150,7 @@ class AzureEngine:
         record = dataclasses.replace(record, status=status, started=state.started or record.started,
                                      ended=state.ended or time.time(), error="\n".join(errors))
         self._store.records.save_run(record)
-        return self._run(record, following.records, outputs, tuple(errors))
+        return self._run(record, following.records, outputs, tuple(errors), following.notices)
 
     def _download(self, name: str) -> RunOutput:
         """An output of the pipeline, brought into the run's folder."""
@@ -170,10 +170,11 @@ class AzureEngine:
         return RunOutput(path=_content(found, declared), type=declared)
 
     def _run(self, record: RunRecord, steps: Mapping[str, StepRecord], outputs: Mapping[str, RunOutput] | None = None,
-             errors: tuple[str, ...] = ()) -> Run:
+             errors: tuple[str, ...] = (), notices: Sequence[str] = ()) -> Run:
         return Run(id=record.id, pipeline=record.pipeline, status=record.status, steps=steps,
                    seconds=(record.ended or time.time()) - record.started, outputs=Outputs(outputs or {}, errors),
-                   errors=errors, notices=(f"in a browser: {record.url}",), cost=self._cost)
+                   errors=errors, notices=(*notices, f"in a browser: {record.url}"),
+                   metrics={name: step.metrics for name, step in steps.items() if step.metrics}, cost=self._cost)
 
 
 def _content(folder: Path, declared: str) -> Path:

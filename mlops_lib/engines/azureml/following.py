@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from ...stores.store import Store
 from .. import Listener, StepFinished, StepPrinted, StepStarted
 from ..local.logs import Follower, tail
 from .history import OVER, History, State
+from .measures import NOTHING, Logged, Measures
 from .workspace import Workspace
 
 _TAIL: Final = 20
@@ -59,17 +60,20 @@ class Following:
     Attributes:
         records: The steps that are over.
         errors: Of those that failed, in full.
+        notices: What could not be found out, although the rest could.
     """
 
     def __init__(self, workspace: Workspace, job: str, steps: Iterable[StepRecord], store: Store) -> None:
         self._workspace, self._job, self._store = workspace, job, store
-        self._history = History(workspace)
+        self._history, self._measures = History(workspace), Measures(workspace)
+        self._logged: dict[str, Logged] = {}
         self._steps = {step.name: step for step in steps}
         self._logs = {name: _Log(store.folder, f"runs/{job}/{step.position:03d}-{_file(name)}.log")
                       for name, step in self._steps.items()}
         self._seen = {name: step.status for name, step in self._steps.items()}
         self.records = {name: step for name, step in self._steps.items() if step.status in OVER}
         self.errors: list[str] = []
+        self.notices: list[str] = []
 
     def to_the_end(self, listener: Listener, pace: Pace) -> State:
         """Tell *listener* of all that happens until the job is over; its last state."""
@@ -91,31 +95,16 @@ class Following:
     def look(self, listener: Listener) -> State:
         """One look at the job and its steps, whose news are told."""
         state = self._history.details(self._job)
-        steps = self._begun()
+        steps = begun(self._history, self._job, self._steps)
         at_work = [name for name, step in steps.items() if step.status is Status.RUNNING or
                    (step.over and step.status is not Status.REUSED and name not in self.records)]
         details = dict(zip(at_work, self._workspace.each(lambda name: self._read(name, steps[name]), at_work), strict=True))
+        self._measure({name: step.id for name, step in steps.items() if step.over and name not in self.records})
         for name, step in steps.items():
             self._tell(name, details.get(name, step), step, listener)
         if state.over:
             self._close(state, listener)
         return state
-
-    def _begun(self) -> dict[str, State]:
-        """The steps that have begun; those of pipelines inside the pipeline have a job of their own around them."""
-        nested = {name.rpartition(".")[0] for name in self._steps if "." in name}
-        found: dict[str, State] = {}
-
-        def look(job: str, prefix: str) -> None:
-            for state in self._history.children(job):
-                name = f"{prefix}{state.name}"
-                if name in self._steps:
-                    found[name] = state
-                elif any(inner == name or inner.startswith(f"{name}.") for inner in nested):
-                    look(state.id, f"{name}.")
-
-        look(self._job, "")
-        return found
 
     def _read(self, name: str, step: State) -> State:
         """A step's details; what it printed since the last look goes to its log."""
@@ -124,6 +113,17 @@ class Following:
         if log is not None:
             self._logs[name].add(self._history.printed(log[1], self._logs[name].size))
         return state
+
+    def _measure(self, over: Mapping[str, str]) -> None:
+        """What steps that are over have logged, by their runs; that it cannot be read fails nothing."""
+        def read(name: str) -> Logged:
+            try:
+                return self._measures.of(over[name])
+            except MlopsError as error:
+                self.notices.append(f"the metrics of {name!r} are not known: {error.why or error.what}")
+                return NOTHING
+
+        self._logged.update(zip(over, self._workspace.each(read, over), strict=True))
 
     def _tell(self, name: str, details: State, step: State, listener: Listener) -> None:
         if name in self.records:
@@ -140,9 +140,9 @@ class Following:
             self._finish(name, replace(details, status=step.status), listener)
 
     def _finish(self, name: str, state: State, listener: Listener) -> None:
-        log = self._logs[name]
+        log, logged = self._logs[name], self._logged.get(name, NOTHING)
         record = replace(self._steps[name], status=state.status, started=state.started, seconds=state.seconds,
-                         log=log.name if log.size else "", reason=_reason(state))
+                         log=log.name if log.size else "", reason=_reason(state), metrics=logged.metrics, params=logged.params)
         error = ""
         if state.status is Status.FAILED:
             error = "\n".join([f"step {name!r} failed on stage {self._workspace.stage.name!r}",
@@ -167,6 +167,29 @@ class Following:
             self.errors.append(format_error(f"the job failed on stage {self._workspace.stage.name!r}",
                                             why=state.error or "Azure ML does not say",
                                             fix=f"see {self._workspace.studio(self._job)}"))
+
+
+def begun(history: History, job: str, steps: Collection[str]) -> dict[str, State]:
+    """Those of a job's steps that have begun, by name; a pipeline inside the pipeline is a job of its own around its steps.
+
+    Args:
+        history: Where it runs.
+        job: The job's name.
+        steps: The names that its steps should have.
+    """
+    nested = {name.rpartition(".")[0] for name in steps if "." in name}
+    found: dict[str, State] = {}
+
+    def look(above: str, prefix: str) -> None:
+        for state in history.children(above):
+            name = f"{prefix}{state.name}"
+            if name in steps:
+                found[name] = state
+            elif any(inner == name or inner.startswith(f"{name}.") for inner in nested):
+                look(state.id, f"{name}.")
+
+    look(job, "")
+    return found
 
 
 def waiting(plan: Plan, job: str) -> list[StepRecord]:

@@ -87,6 +87,25 @@ class History:
         return [_state(run) for run in self._workspace.pages(path, doing=f"follow the steps of {job!r}", host=self._api,
                                                              version=None)]
 
+    def outputs(self, run: str) -> Mapping[str, str]:
+        """Where the outputs of a job, or of a step of one, are: addresses in datastores, by the outputs' names."""
+        doing = f"look for the outputs of {run!r}"
+        path = self._workspace.path
+        told = self._workspace.post(f"{self._base}/rundata", {"runId": run, "selectRunMetadata": True}, doing=doing,
+                                    host=self._api, version=None)
+        references: Mapping[str, Any] = (told.get("runMetadata") or {}).get("outputs") or {}
+        found: dict[str, str] = {}
+        for service, is_model in ((f"/data/v1.0{path}/dataversion", False), (f"/modelregistry/v1.0{path}/models", True)):
+            some = {name: str(reference["assetId"]) for name, reference in references.items()
+                    if (str(reference.get("type")).lower().endswith("model")) == is_model}
+            if some:
+                answer = self._workspace.post(f"{service}/batchGetResolvedUris", {"values": list(some.values())}, doing=doing,
+                                              host=self._api, version=None)
+                places: Mapping[str, Any] = answer.get("values") or {}
+                found.update({name: str(places[key].get("uri") or places[key].get("path")) for name, key in some.items()
+                              if key in places})
+        return found
+
     def printed(self, url: str, start: int) -> bytes:
         """What a log has from the byte *start* on; nothing while it does not exist."""
         def read() -> bytes:

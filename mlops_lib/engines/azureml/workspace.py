@@ -198,9 +198,9 @@ class Workspace:
         """
         return self.call(doing, lambda: self._json("GET", host, path, version, query))
 
-    def post(self, path: str, body: Any = None, *, doing: str, version: str | None = _VERSION) -> Any:
-        """As :meth:`get`, for what changes something."""
-        return self.call(doing, lambda: self._json("POST", MANAGEMENT, path, version, {}, body))
+    def post(self, path: str, body: Any = None, *, doing: str, host: str = MANAGEMENT, version: str | None = _VERSION) -> Any:
+        """As :meth:`get`, for what changes something, or is asked with a body."""
+        return self.call(doing, lambda: self._json("POST", host, path, version, {}, body))
 
     def patch(self, path: str, body: Any, *, doing: str, version: str | None = _VERSION) -> Any:
         """As :meth:`get`, for what changes something."""

@@ -17,7 +17,7 @@ from .facts import Ground, gather
 
 
 def plan_again(graph: Graph, catalogue: Catalogue, store: Store, run: RunRecord, name: str, *,
-               isolate: bool = False) -> tuple[Plan, Ground, tuple[str, ...]]:
+               isolate: bool = False, brought: Mapping[str, Given] | None = None) -> tuple[Plan, Ground, tuple[str, ...]]:
     """A plan that runs one step of *run*, and nothing else; what it makes gets no name.
 
     Args:
@@ -27,6 +27,7 @@ def plan_again(graph: Graph, catalogue: Catalogue, store: Store, run: RunRecord,
         run: The past run.
         name: The step.
         isolate: Whether it runs in an environment of its own.
+        brought: Inputs from outside the pipeline that the step had then, when the run was not on this machine.
 
     Returns:
         The plan, what it stands on, and what differs from then, in words: ``code changed``.
@@ -43,7 +44,7 @@ def plan_again(graph: Graph, catalogue: Catalogue, store: Store, run: RunRecord,
         raise InputError(f"the pipeline no longer has a step {name!r}", fix=did_you_mean(name, graph.steps))
     before = store.records.parts(then[name].fingerprint or "") or {}
     inputs = {key: found for key, given in step.inputs.items()
-              if (found := _as_then(step, key, given, then, before, store, run)) is not None}
+              if (found := _as_then(step, key, given, then, before, store, run)) is not None} | dict(brought or {})
     ports = step.component.outputs
     step = replace(step, inputs=inputs, outputs={key: JobOutput() for key in ports}, waits=())
     alone = Graph(name=graph.name, steps={name: step}, experiment=graph.experiment, outputs={

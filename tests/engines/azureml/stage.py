@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops_lib.emulator import Emulator
+from mlops_lib.emulator import Emulator, Setup
 from mlops_lib.emulator.router import Service
 from mlops_lib.emulator.wire import Request, Response
 
@@ -50,7 +50,7 @@ class ScriptedAzure(Emulator):
         self.canceled: list[str] = []
         self.workspaces = 0
         self._playing = threading.Lock()
-        super().__init__()
+        super().__init__(setup=Setup(accounts=("stpartner",)))
 
     def begin(self, play: Play | None = None) -> None:
         """Nothing has happened yet."""

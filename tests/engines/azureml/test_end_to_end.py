@@ -183,3 +183,10 @@ def test_the_flights_pipeline_makes_there_what_it_makes_here(flights: Path, stag
     assert predictions["there"].equals(predictions["here"])
     metrics = {name: json.loads((flights / name / "metrics" / "metrics.json").read_text()) for name in ("there", "here")}
     assert metrics["there"] == metrics["here"]
+    store = Project(flights).store()
+    measured = {run.stage: {step.name: dict(step.metrics) for step in store.records.steps(run.id) if "trial" not in step.name}
+                for run in store.records.runs()}  # fmt: skip
+    store.close()
+    assert measured["dev"]["evaluate"], "what a step logs with MLflow is in its run on the stage"
+    assert set(measured["dev"]) == set(measured[None])
+    assert {name: set(found) for name, found in measured["dev"].items()} == {name: set(found) for name, found in measured[None].items()}

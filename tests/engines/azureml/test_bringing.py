@@ -1,0 +1,212 @@
+"""A run on a stage whose data is elsewhere, what it leaves there, and its steps brought here and run once more."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_lib.engines.azureml.inspecting import inspect
+from mlops_lib.engines.azureml.workspace import Workspace
+from mlops_lib.errors import StageError
+from mlops_lib.infra import Stage, missing, read
+from mlops_lib.infra import Used as NameUsed
+from mlops_lib.project import Project
+from mlops_lib.stores.records import Status
+
+from .conftest import Mlops, write_project
+from .stage import Play, ScriptedAzure, Step
+
+PARTNER: dict[str, Any] = {
+    "type": "blob", "account": "stpartner", "container": "landing", "access": "read",
+    "subscription_id": "44444444-4444-4444-8444-444444444444", "resource_group": "rg-partner",
+}  # fmt: skip
+COPY = """\
+import pathlib, sys
+
+source, rate, made = map(pathlib.Path, sys.argv[1:])
+made.mkdir(parents=True, exist_ok=True)
+(made / "rows.csv").write_text("".join(path.read_text() for path in sorted(source.rglob("*.csv"))) + f"{rate}\\n")
+print("read", sorted(path.name for path in source.rglob("*.csv")))
+"""
+
+
+@pytest.fixture
+def partner(stage: Stage, azure: ScriptedAzure, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """The stage with a second datastore: of another account, in another group of another subscription."""
+    from mlops_lib.emulator.datastores import blob_datastore
+    from mlops_lib.emulator.surroundings import make_surroundings
+
+    outputs = json.loads(json.dumps(stage.outputs))
+    outputs["datastores"]["partner"] = PARTNER
+    found = read(outputs, "the test")
+    azure.run_for_real()
+    make_surroundings(azure.world, outputs)
+    azure.world.resources.put(f"{stage.workspace['id']}/datastores/partner", blob_datastore(
+        azure.world, "landing", default=False, told=found.datastores["partner"]))
+    account = azure.world.others["stpartner"]
+    account.create("landing")
+    account.write("landing", "rows/first.csv", b"first\n")
+    account.write("landing", "rows/second.csv", b"second\n")
+    monkeypatch.setenv("MLOPS_DEV_OUTPUTS", json.dumps(outputs))
+    return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A pipeline that reads the partner's data and some of this machine's, and registers what it makes."""
+    write_project(tmp_path, ["prep", "train"])
+    for name in ("prep", "train"):
+        (tmp_path / "components" / name / "src" / "main.py").write_text(COPY)
+    path = tmp_path / "pipelines" / "p.yml"
+    text = path.read_text().replace("path: ../data", "path: azureml://datastores/partner/paths/rows/")
+    path.write_text(text.replace("jobs:\n", "outputs:\n  table: {type: uri_folder, name: flights-table}\njobs:\n")
+                    + "    outputs: {made: '${{parent.outputs.table}}'}\n  here:\n    type: command\n"
+                      "    component: ../components/prep/component.yml\n    inputs: {source: {type: uri_folder, path: ../data}}\n")
+    return Project(tmp_path)
+
+
+def test_data_of_another_subscription_is_read_what_is_made_is_registered_and_a_step_runs_here_again(
+    project: Project, partner: Stage, azure: ScriptedAzure, mlops: Mlops
+) -> None:
+    assert missing([NameUsed("datastore", "partner", project.component("prep").component.place)], partner) == []
+    with Workspace(partner) as workspace:
+        report = inspect(workspace)
+    assert (report.lacks, report.unread) == ((), ())
+    assert "AzureBlob stpartner/landing" in [fact.about for fact in report.facts]
+
+    done = mlops("run", "p", "--on", "dev", "--json")
+    assert done.code == 0, done.out + done.err
+    run = json.loads(done.out)["run"]
+
+    # what a pipeline makes is in the default datastore, and is a data asset with a version
+    asset = azure.world.resources.get(f"{partner.workspace['id']}/data/flights-table/versions/1").properties
+    default = next(store for store in azure.world.resources.all_in(f"{partner.workspace['id']}/datastores")
+                   if store.properties["isDefault"])
+    before, _, path = asset["dataUri"].partition("/paths/")
+    assert before.endswith(f"/datastores/{default.name}")
+    [blob] = azure.world.account.list(default.properties["containerName"], path)
+    assert azure.world.account.read(default.properties["containerName"], blob.path) == b"first\nsecond\n0.5\n0.5\n"
+
+    # a step with what another one made there
+    again = mlops("step", run, "train", "--json")
+    assert again.code == 0, again.out + again.err
+    made = Path(json.loads(again.out)["outputs"]["made"]["path"])
+    assert (made / "rows.csv").read_text() == "first\nsecond\n0.5\n0.5\n"
+    azure.calls.clear()
+    assert mlops("step", run, "train", "--json").code == 0
+    assert not [call for call in azure.requests() if call.path.endswith("/rundata")], "what is here is not brought again"
+
+    # one with data of the datastore, which is not on this machine; and one with data of this machine, as it was then
+    again = mlops("step", run, "prep")
+    assert "prep | read ['first.csv', 'second.csv']" in again.err, again.err
+    (project.root / "data" / "rows.csv").write_text("other\n")
+    again = mlops("step", run, "here", "--json")
+    made = Path(json.loads(again.out)["outputs"]["made"]["path"])
+    assert (made / "rows.csv").read_text() == "a\n1\n0.5\n"
+
+    missing_step = mlops("step", run, "tarin")
+    assert (missing_step.code, "did you mean 'train'?" in missing_step.err) == (2, True)
+    account = azure.world.others["stpartner"]
+    for name in ("rows/first.csv", "rows/second.csv"):
+        account._send("DELETE", f"/landing/{name}?{account.signed('landing', permissions='d')}", known=(202,))
+    gone = mlops("step", run, "prep")
+    assert (gone.code, "nothing is left of azureml://datastores/partner/paths/rows/" in gone.err) == (4, True), gone.err
+
+
+def test_a_step_whose_inputs_were_never_made_cannot_run_here(project: Project, partner: Stage, azure: ScriptedAzure, mlops: Mlops) -> None:
+    (project.root / "components" / "prep" / "src" / "main.py").write_text("raise SystemExit('no')\n")
+    failed = mlops("run", "p", "--on", "dev", "--json")
+    assert failed.code == 1
+    done = mlops("step", json.loads(failed.out)["run"], "train")
+    assert done.code == 2
+    assert "was never" in done.err
+
+
+# --- metrics -----------------------------------------------------------------------------------------------------------
+
+
+def logged(metrics: dict[str, Any]) -> Any:
+    from mlops_lib.emulator.wire import Request, Response
+
+    def answer(request: Request) -> Response | None:
+        if not request.path.endswith("/api/2.0/mlflow/runs/get"):
+            return None
+        assert request.host.endswith(".api.azureml.ms")
+        assert "/mlflow/v1.0/subscriptions/" in request.path
+        told = metrics.get(request.query["run_id"])
+        if told is None:
+            return Response(status=404, body={"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such run"})
+        return Response(body={"run": {"data": {
+            "metrics": [{"key": key, "value": value, "timestamp": 1, "step": 0} for key, value in told.items()],
+            "params": [{"key": "trees", "value": "20"}]}}})
+
+    return answer
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Project:
+    write_project(tmp_path, ["prep", "train"])
+    return Project(tmp_path)
+
+
+def test_what_the_steps_of_a_run_have_logged_is_in_the_run_and_in_its_records(plain: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.begin(Play(steps={"prep": Step(["Completed"], reused=True), "train": Step(["Running", "Completed"])}))
+    azure.twists.append(logged({"prep": {"rows": 3}, "train": {"auc": 0.75, "loss": "NaN"}}))
+    job, name, catalogue = plain.load("p")
+    run = plain.run_on(stage, job, name, catalogue, request={})
+    assert run.metrics["prep"] == {"rows": 3.0}
+    assert run.metrics["train"]["auc"] == 0.75
+    assert run.metrics["train"]["loss"] != run.metrics["train"]["loss"]
+    store = plain.store()
+    steps = {step.name: step for step in store.records.steps(run.id)}
+    store.close()
+    assert (steps["train"].metrics["auc"], steps["train"].params) == (0.75, {"trees": "20"})
+
+
+def test_metrics_that_cannot_be_read_fail_nothing_and_are_said(plain: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.begin(Play(steps={"prep": Step(["Completed"]), "train": Step(["Completed"])}))
+    azure.twists.append(logged({"prep": {"rows": 3}}))
+    job, name, catalogue = plain.load("p")
+    run = plain.run_on(stage, job, name, catalogue, request={})
+    assert run.status is Status.COMPLETED
+    assert dict(run.metrics) == {"prep": {"rows": 3.0}}
+    [notice] = [notice for notice in run.notices if "metrics" in notice]
+    assert notice.startswith("the metrics of 'train' are not known: ")
+
+
+def test_a_run_that_is_looked_at_later_has_its_metrics(plain: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.begin(Play(steps={"prep": Step(["Completed"]), "train": Step(["Completed"])}))
+    azure.twists.append(logged({"prep": {}, "train": {"auc": 0.5}}))
+    job, name, catalogue = plain.load("p")
+    run = plain.run_on(stage, job, name, catalogue, request={}, follow=False)
+    assert dict(run.metrics) == {}
+    store = plain.store()
+    record = store.records.run(run.id)
+    assert plain.refresh([record], into={}) == []
+    assert plain.refresh([record], into={}) == []
+    assert {step.name: dict(step.metrics) for step in store.records.steps(run.id)} == {"prep": {}, "train": {"auc": 0.5}}
+    store.close()
+
+
+def test_a_workspace_without_mlflow_has_no_metrics(plain: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    from mlops_lib.engines.azureml.measures import Measures
+
+    with Workspace(stage) as workspace:
+        workspace._about = {**workspace.about, "mlFlowTrackingUri": ""}
+        assert Measures(workspace).of("x") == ({}, {})
+
+
+def test_a_run_that_its_stage_has_no_more_brings_nothing(plain: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.begin(Play(steps={"prep": Step(["Completed"]), "train": Step(["Completed"])}))
+    job, name, catalogue = plain.load("p")
+    run = plain.run_on(stage, job, name, catalogue, request={}, follow=False)
+    azure.jobs.clear()
+    store = plain.store()
+    record = store.records.run(run.id)
+    with pytest.raises(StageError, match="has no job"):
+        plain.bring_inputs(record, "prep", job, plain.graph(job, name), store)
+    with pytest.raises(ValueError, match="was on this machine"):
+        plain.bring_inputs(replace(record, stage=None), "prep", job, plain.graph(job, name), store)
+    store.close()
