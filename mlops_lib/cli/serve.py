@@ -27,11 +27,12 @@ PORT = 5001  # Microsoft's own default
 @click.option("--port", type=click.IntRange(0, 65_535), default=PORT, show_default=True,
               help="Where to listen on 127.0.0.1; 0: any free port.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="How many processes answer.")
+@click.option("--telemetry", metavar="FILE", help="Append metrics and spans to FILE, as lines of JSON; - prints them.")
 @stage_options
 @json_option
 @click.pass_context
-def serve(context: click.Context, model: str, port: int, workers: int, local: bool | None, outputs: tuple[str, ...],
-          as_json: bool) -> None:
+def serve(context: click.Context, model: str, port: int, workers: int, telemetry: str | None, local: bool | None,
+          outputs: tuple[str, ...], as_json: bool) -> None:
     """Serve MODEL on this machine, until Ctrl-C.
 
     MODEL is NAME, NAME:VERSION or NAME@latest of what runs have registered, NAME@STAGE for the champion of a stage,
@@ -50,8 +51,9 @@ def serve(context: click.Context, model: str, port: int, workers: int, local: bo
         environment = environment_of(found, work.parents[1] / "environments")
         build(environment, _say)
         sample = request_of(found)
+        told = {} if telemetry is None else {"MLOPS_TELEMETRY": "console" if telemetry == "-" else os.path.abspath(telemetry)}
         serving = Serving(model=found, script=code.write(found, sample, work / "code"), environment=environment, port=chosen,
-                          workers=workers, variables={"MLOPS_MODEL": str(found)})
+                          workers=workers, variables={"MLOPS_MODEL": str(found), **told})
         with contextlib.suppress(KeyboardInterrupt), Server(serving, _say) as server:
             if as_json:
                 _print_json({"model": str(found), "kind": found.kind, "address": server.address, "sample": sample,

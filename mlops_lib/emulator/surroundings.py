@@ -69,7 +69,11 @@ def _bodies(stage: Stage) -> dict[str, dict[str, Any]]:
         stage.storage["id"]: storage,
         stage.vault["id"]: {"properties": {**made, "tenantId": stage.tenant_id, "vaultUri": stage.vault["uri"],
                                            "enableRbacAuthorization": True, "enablePurgeProtection": True}},
-        stage.app_insights: {"kind": "web", "properties": {**made, "Application_Type": "web"}},
+        # nobody is at that address: what is told of local deployments is not for anybody else
+        stage.app_insights: {"kind": "web", "properties": {
+            **made, "Application_Type": "web",
+            "ConnectionString": f"InstrumentationKey={uuid.uuid5(uuid.NAMESPACE_URL, stage.name)};"
+                                "IngestionEndpoint=https://applicationinsights.invalid/"}},
     }
     if stage.registry is not None:
         found[stage.registry["id"]] = {"sku": {"name": "Standard", "tier": "Standard"}, "properties": {

@@ -31,6 +31,7 @@ _SCORED: Final = re.compile(r"POST /score(?:\?\S*)? (\d{3}) ")
 # Tags of an endpoint: the deployment that takes over, the traffic before that, and whether it has.
 _ROLLOUT, _BEFORE, _STATE = "mlops_rollout", "mlops_before", "mlops_state"
 _GOING, _DONE = "going", "done"
+_INSIGHTS: Final = "2020-02-02"  # the version of Application Insights' own API
 _HOME: Final = "mlops/serving"  # of scoring code, in the default datastore
 
 Say = Callable[[str], None]
@@ -201,7 +202,7 @@ def _start(workspace: Workspace, endpoint: OnlineEndpoint, deployment: Deploymen
     if state is not None:
         say(f"{deployment.name} is there and {state.lower()}: starting it anew")
         endpoint.remove(deployment.name)
-    body = _body(workspace, deployment, wish)
+    body = _body(workspace, deployment, {**deployment.variables, **_telemetry(workspace, say)}, wish)
     say(f"starting {deployment.name} with {deployment.model}; it has no traffic yet")
     try:
         endpoint.start(deployment.name, body, seconds=wish.start)
@@ -224,7 +225,18 @@ def _settled(endpoint: OnlineEndpoint, name: str, seconds: float, say: Say) -> s
     return state
 
 
-def _body(workspace: Workspace, deployment: Deployment, wish: Wish) -> dict[str, Any]:
+def _telemetry(workspace: Workspace, say: Say) -> Mapping[str, str]:
+    """Where the stage's Application Insights takes telemetry: looked up each time, and written down nowhere but in Azure."""
+    try:
+        found = workspace.get(workspace.stage.app_insights, version=_INSIGHTS, doing="read where telemetry goes")
+    except MlopsError as error:
+        say(f"note: there will be no telemetry: {error.what}")
+        return {}
+    told = str((found.get("properties") or {}).get("ConnectionString") or "")
+    return {"APPLICATIONINSIGHTS_CONNECTION_STRING": told} if told else {}
+
+
+def _body(workspace: Workspace, deployment: Deployment, variables: Mapping[str, str], wish: Wish) -> dict[str, Any]:
     code, environment = workspace.each(lambda bring: bring(workspace, deployment), (_code, _environment))
     name, _, version = deployment.model.partition(":")
     managed = wish.compute is None
@@ -236,7 +248,7 @@ def _body(workspace: Workspace, deployment: Deployment, wish: Wish) -> dict[str,
             **({"instanceType": wish.instance_type} if wish.instance_type else {}),
             "model": f"{workspace.path}/models/{name}/versions/{version}", "environmentId": environment,
             "codeConfiguration": {"codeId": code, "scoringScript": SCRIPT}, "appInsightsEnabled": True,
-            "environmentVariables": dict(deployment.variables), "scaleSettings": {"scaleType": "Default"},
+            "environmentVariables": dict(variables), "scaleSettings": {"scaleType": "Default"},
         },
     }
 

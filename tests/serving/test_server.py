@@ -67,7 +67,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, "
     version = ModelVersion(name="flights", version="", type="mlflow_model", digest=whole.digest, created=0, tags={
         "deployment": "champion", "promotion": "1"})  # fmt: skip
     StageModels(root / ".mlops", "dev").write(version, ((name, io.BytesIO(content)) for name, content in files.items()), {})
-    process = start(root, "flights@champion", "--port", "0", "--json")
+    process = start(root, "flights@champion", "--port", "0", "--json", "--telemetry", "told.jsonl")
     yield Client(root, told_by(process)), process
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
@@ -202,6 +202,11 @@ def test_ctrl_c_ends_it_and_all_that_it_has_started(served: Any, ask: Client) ->
     assert process.wait(timeout=30) == 0
     with pytest.raises(ConnectionRefusedError):
         ask(ask.told["sample"])
+    told = [json.loads(line) for line in (ask.root / "told.jsonl").read_text().splitlines()]
+    counted = {point["attributes"]["status"] for line in told if "resource_metrics" in line
+               for metric in line["resource_metrics"][0]["scope_metrics"][0]["metrics"] if metric["name"] == "mlops.requests"
+               for point in metric["data"]["data_points"]}
+    assert {200, 400, 413, 415} <= counted, "what was told until then"
 
 
 # --- what is meant by MODEL ------------------------------------------------------------------------------------------

@@ -1,15 +1,17 @@
 """What happens between a request and its answer: limits, reading, prediction, and errors that name the field.
 
 Environment variables, all optional: ``MLOPS_MODEL`` (``NAME:VERSION``, told in every answer), ``MLOPS_MAX_BYTES`` and
-``MLOPS_MAX_ROWS`` of a request.
+``MLOPS_MAX_ROWS`` of a request, and those of :mod:`mlops_telemetry`.
 """
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
+import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +19,7 @@ from typing import Any, Final
 import mlops_requests
 from mlops_requests import Batch, Problem, Refused
 from mlops_signature import Signature, find_model, read_description, read_signature
+from mlops_telemetry import Seen, Silent, Telemetry, from_environment
 
 MODEL_HEADER: Final = "x-mlops-model"
 _BYTES: Final = 10 * 2**20  # of a request: what Azure ML's managed endpoints let through
@@ -68,35 +71,53 @@ class Service:
         predict: What it makes of a batch: anything that MLflow's models give, in the order of the rows.
         identity: How answers call the model.
         limits: What a request may have.
+        telemetry: Is told of every request.
     """
 
-    def __init__(self, signature: Signature, predict: Predict, identity: str, limits: Limits | None = None) -> None:
+    def __init__(self, signature: Signature, predict: Predict, identity: str, limits: Limits | None = None,
+                 telemetry: Telemetry | None = None) -> None:
         self.signature, self.predict, self.identity = signature, predict, identity
         self.limits = limits or Limits()
+        self.telemetry = telemetry or Silent()
 
     def answer(self, request: Any) -> Answer:
         """The answer to a request of Flask's, or one that resembles it; it raises nothing."""
+        begun, clock = time.time_ns(), time.perf_counter()
+        rows = 0
+        predictions: Any = ()
+        problems: Sequence[Problem] = ()
         try:
-            predictions = self._predictions(request)
-            return self._told(200, {"predictions": predictions, "model": self.identity})
+            rows, predictions = self._predictions(request)
+            answer = self._told(200, {"predictions": predictions, "model": self.identity})
         except Refused as refused:
-            return self._told(refused.status, {
+            problems = refused.problems
+            answer = self._told(refused.status, {
                 "message": str(refused), "model": self.identity,
                 "errors": [{"message": str(problem), "field": problem.field or None, "row": problem.row}
-                           for problem in refused.problems]})
+                           for problem in problems]})
         except Exception:  # the log is for its owner, and not for whoever sends requests
             print(f"mlops: {self.identity} failed: {traceback.format_exc()}")
-            return self._told(500, {"message": "the model failed; its log says why", "model": self.identity, "errors": []})
+            answer = self._told(500, {"message": "the model failed; its log says why", "model": self.identity, "errors": []})
+        self.telemetry.note(Seen(
+            status=answer.status, begun=begun, seconds=time.perf_counter() - clock, headers=request.headers, rows=rows,
+            predictions=predictions if isinstance(predictions, list) else (),
+            fields=self._known(problem.field for problem in problems)))
+        return answer
 
     def _told(self, status: int, body: Mapping[str, Any]) -> Answer:
         return Answer(status, body, {MODEL_HEADER: self.identity})
 
-    def _predictions(self, request: Any) -> Any:
+    def _known(self, fields: Iterable[str]) -> Sequence[str]:
+        """Of the fields that were wrong those of the signature: other names are whatever a client has sent."""
+        names = {column.name for column in self.signature.columns} | {tensor.name for tensor in self.signature.tensors}
+        return [field for field in dict.fromkeys(fields) if field in names and field]
+
+    def _predictions(self, request: Any) -> tuple[int, Any]:
         batch = mlops_requests.read(self._content(request), self.signature, most_rows=self.limits.rows)
         if not batch.rows:
-            return []
+            return 0, []
         try:
-            return plain(self.predict(batch))
+            return batch.rows, plain(self.predict(batch))
         except _UNUSABLE as error:
             raise Refused([Problem(f"the model cannot predict these rows: {_first_line(error)}")], 422) from error
 
@@ -133,7 +154,10 @@ def start(load: Callable[[Model], Predict], environ: Mapping[str, str] = os.envi
     model = Model(folder, description, read_signature(description))
     predict = load(model)
     limits = Limits(bytes=int(environ.get("MLOPS_MAX_BYTES") or _BYTES), rows=int(environ.get("MLOPS_MAX_ROWS") or _ROWS))
-    return Service(model.signature, predict, _identity(environ, description), limits)
+    identity = _identity(environ, description)
+    telemetry = from_environment(environ, identity)
+    atexit.register(telemetry.close)
+    return Service(model.signature, predict, identity, limits, telemetry)
 
 
 def _identity(environ: Mapping[str, str], description: Mapping[str, Any]) -> str:

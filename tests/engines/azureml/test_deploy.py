@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from mlops_lib.cli import cli
+from mlops_lib.engines.azureml.online import OnlineEndpoint
 from mlops_lib.engines.azureml.registry import WorkspaceModels
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import InputError, Refused, StageError
@@ -49,23 +50,27 @@ def deploy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any
     return run
 
 
-def test_the_champion_is_served_and_a_version_that_is_named(stage: Stage, register: Any, deploy: Any) -> None:
+def test_the_champion_is_served_and_a_version_that_is_named(
+    stage: Stage, register: Any, deploy: Any, tmp_path: Path
+) -> None:
     register(champion=True)
     register()
     endpoint = stage.endpoints["online"]
     assert deploy("flights", "--dry-run")["steps"][0] == f"make the endpoint {endpoint} (aad_token)"
     told = deploy("flights")
+    assert "InstrumentationKey" not in json.dumps(told)
     assert (told["endpoint"], told["model"], told["changed"]) == (endpoint, "flights:1", True)
     assert told["traffic"] == {told["deployment"]: 100}
     with Workspace(stage) as workspace:
-        from mlops_lib.engines.azureml.online import OnlineEndpoint
-
         online = OnlineEndpoint(workspace, endpoint)
         answer = online.ask({"dataframe_records": [{"carrier": 1, "distance": 7.5}, {"carrier": 2, "distance": 3}]})
+        variables = (online.deployment(told["deployment"]) or {})["properties"]["environmentVariables"]
         refused = online.ask({"dataframe_records": [{"carrier": "AA", "distance": 7.5}]})
     assert answer.json == {"predictions": [TINY["FAR"], TINY["NEAR"]], "model": "flights:1"}
     assert answer.headers["x-mlops-model"] == "flights:1"
     assert (refused.status, refused.json["errors"][0]["field"]) == (400, "carrier")
+    assert variables["APPLICATIONINSIGHTS_CONNECTION_STRING"].startswith("InstrumentationKey=")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"InstrumentationKey" in path.read_bytes()]
     assert deploy("flights@champion")["changed"] is False
     plan = deploy("flights:2", "--dry-run")
     assert plan["steps"][-2:] == ["give it 50 % of the traffic", "give it 100 % of the traffic"]

@@ -1,0 +1,171 @@
+"""What is told of requests, by OpenTelemetry: how many, how long, with which status, and how predictions are spread.
+
+Never a row and never a single prediction. Where to is said by environment variables: ``APPLICATIONINSIGHTS_CONNECTION_STRING``
+(Azure Monitor), else ``MLOPS_TELEMETRY`` (``console``, or a file that gets lines of JSON); without either nothing is told, and
+OpenTelemetry is not even loaded. ``MLOPS_TELEMETRY_SECONDS`` is how often metrics are sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+_AZURE, _LOCAL, _EVERY = "APPLICATIONINSIGHTS_CONNECTION_STRING", "MLOPS_TELEMETRY", "MLOPS_TELEMETRY_SECONDS"
+_SECONDS: Final = 60.0
+_LATENCY: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)  # milliseconds
+_ROWS: Final = (1, 2, 5, 10, 50, 100, 500, 1000, 5000, 10_000)
+# For probabilities by twentieths, and for other numbers by their size.
+_VALUES: Final = tuple(sorted({
+    0.0, 0.01, 0.99, *(step / 20 for step in range(1, 20)),
+    *(sign * unit * 10.0**power for sign in (-1, 1) for power in range(7) for unit in (1, 2, 5))}))
+_FIELDS: Final = 10  # names of fields that one span has
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request that was answered.
+
+    Attributes:
+        status: Of the answer.
+        begun: When it came, in nanoseconds since 1970.
+        seconds: How long the answer took.
+        headers: Of the request: they may say which trace it is part of.
+        rows: How many there were.
+        predictions: What was answered.
+        fields: Names of the columns and keys that were wrong.
+    """
+
+    status: int
+    begun: int
+    seconds: float
+    headers: Mapping[str, str]
+    rows: int
+    predictions: Sequence[Any]
+    fields: Sequence[str]
+
+
+class Telemetry(Protocol):
+    """Is told of every request."""
+
+    def note(self, seen: Seen) -> None: ...
+
+    def close(self) -> None:
+        """Send what has not been sent."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def note(self, seen: Seen) -> None:
+        """Nothing is told."""
+
+    def close(self) -> None:
+        """Nothing is left to be told."""
+
+
+class Told:
+    """Tells OpenTelemetry's exporters.
+
+    Args:
+        identity: The model, as ``NAME:VERSION``.
+        metrics: Exports metrics.
+        spans: Exports spans.
+        every: Seconds between two exports of metrics.
+        after: Called once all is sent.
+    """
+
+    def __init__(self, identity: str, metrics: Any, spans: Any, every: float, after: Callable[[], Any] = lambda: None) -> None:
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+        from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        name, _, version = identity.partition(":")
+        about = Resource.create({"service.name": "mlops-scoring", "mlops.model.name": name, "mlops.model.version": version})
+        buckets = {"mlops.latency": _LATENCY, "mlops.rows": _ROWS, "mlops.predictions": _VALUES}
+        # Providers of our own: the server's are for itself, and sends what it likes.
+        self._meters = MeterProvider(
+            [PeriodicExportingMetricReader(metrics, export_interval_millis=every * 1000)], resource=about,
+            views=[View(instrument_name=instrument, aggregation=ExplicitBucketHistogramAggregation(limits))
+                   for instrument, limits in buckets.items()])
+        self._tracers = TracerProvider(resource=about)
+        self._tracers.add_span_processor(BatchSpanProcessor(spans))
+        self._tracer = self._tracers.get_tracer("mlops")
+        meter = self._meters.get_meter("mlops")
+        self._requests = meter.create_counter("mlops.requests", "{request}", "requests by status")
+        self._latency = meter.create_histogram("mlops.latency", "ms", "time until the answer")
+        self._rows = meter.create_histogram("mlops.rows", "{row}", "rows of a request")
+        self._predictions = meter.create_histogram("mlops.predictions", "1", "predictions: how many, their sum and spread")
+        self._gaps = meter.create_counter("mlops.predictions.missing", "{prediction}", "predictions that are not finite")
+        self._model, self._after = {"model": identity}, after
+
+    def note(self, seen: Seen) -> None:
+        """Count a request; whatever goes wrong here, its answer is not touched."""
+        try:
+            self._note(seen)
+        except Exception as error:
+            print(f"mlops: telemetry failed: {error!r}")
+
+    def _note(self, seen: Seen) -> None:
+        from opentelemetry.trace import SpanKind, Status, StatusCode
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        known = {**self._model, "status": seen.status}
+        self._requests.add(1, known)
+        self._latency.record(seen.seconds * 1000, known)
+        if seen.status == 200:
+            self._rows.record(seen.rows, self._model)
+        for value in seen.predictions:
+            if value is None:
+                self._gaps.add(1, self._model)
+            elif isinstance(value, (int, float)):
+                self._predictions.record(value, self._model)
+        context = TraceContextTextMapPropagator().extract({name.lower(): value for name, value in seen.headers.items()})
+        span = self._tracer.start_span("score", context, SpanKind.SERVER, start_time=seen.begun, attributes={
+            **known, "rows": seen.rows, **({"fields": list(seen.fields)[:_FIELDS]} if seen.fields else {})})
+        if seen.status >= 500:
+            span.set_status(Status(StatusCode.ERROR))
+        span.end(seen.begun + round(seen.seconds * 1e9))
+
+    def close(self) -> None:
+        """Send what has not been sent."""
+        self._meters.shutdown()
+        self._tracers.shutdown()
+        self._after()
+
+
+def from_environment(environ: Mapping[str, str], identity: str) -> Telemetry:
+    """The telemetry that variables ask for; what cannot be had is told in the log, and the model is served without it."""
+    every = _SECONDS
+    with contextlib.suppress(ValueError):
+        every = float(environ.get(_EVERY) or _SECONDS)
+    try:
+        if environ.get(_AZURE):
+            from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter, AzureMonitorTraceExporter
+
+            told = {"connection_string": environ[_AZURE]}
+            return Told(identity, AzureMonitorMetricExporter(**told), AzureMonitorTraceExporter(**told), every)
+        if environ.get(_LOCAL):
+            return _local(environ[_LOCAL], identity, every)
+    except Exception as error:  # the connection string must not be in the log, and an error's text may repeat it
+        print(f"mlops: no telemetry: {type(error).__name__}{f': {error}' if isinstance(error, (ImportError, OSError)) else ''}")
+    return Silent()
+
+
+def _local(where: str, identity: str, every: float) -> Telemetry:
+    from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
+    from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+
+    out = sys.stdout if where == "console" else open(where, "a", encoding="utf-8")  # noqa: SIM115  for as long as it serves
+
+    def line(told: Any) -> str:
+        text: str = told.to_json(indent=None)
+        return text.strip() + "\n"
+
+    after = out.close if out is not sys.stdout else out.flush
+    return Told(identity, ConsoleMetricExporter(out, line), ConsoleSpanExporter(out=out, formatter=line), every, after)
