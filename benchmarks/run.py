@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,11 +39,36 @@ class Took(NamedTuple):
     cpu: float
 
 
+class Weighed(NamedTuple):
+    """A process that has ended well: seconds by the clock, the most MB that it or a child of its held, and its output."""
+
+    wall: float
+    memory: float
+    output: str
+
+    def inside(self) -> float:
+        """The seconds that it printed last."""
+        return float(self.output.split()[-1])
+
+
 Side = Callable[[], Took]
 
 
 def timed(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None, *, expect: int = 0) -> Took:
     """Run a command as a whole process; one that ends with another code than *expect* ends the benchmark."""
+    wall, used, _ = ended(command, folder, environment, expect=expect)
+    return Took(wall, used.ru_utime + used.ru_stime)
+
+
+def weighed(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Weighed:
+    """The same, with its memory and output."""
+    wall, used, output = ended(command, folder, environment)
+    return Weighed(wall, used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), output)
+
+
+def ended(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None, *,
+          expect: int = 0) -> tuple[float, resource.struct_rusage, str]:
+    """Run a command to its end: how long that was, what it used, and what it wrote."""
     with tempfile.TemporaryFile() as output:
         begun = time.perf_counter()
         process = subprocess.Popen(command, cwd=folder, env={**ENVIRONMENT, **(environment or {})}, stdin=subprocess.DEVNULL,
@@ -49,10 +76,11 @@ def timed(command: Sequence[str], folder: Path, environment: Mapping[str, str] |
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read().decode(errors="replace")
         if process.returncode != expect:
-            output.seek(0)
-            sys.exit(f"{' '.join(command)} exited with {process.returncode}\n{output.read().decode(errors='replace')}")
-    return Took(wall, used.ru_utime + used.ru_stime)
+            sys.exit(f"{' '.join(command)} exited with {process.returncode}\n{text}")
+    return wall, used, text
 
 
 def verdict(held: bool) -> str:
@@ -461,6 +489,80 @@ def peak_of_all(command: Sequence[str], folder: Path) -> float:
     return most / 2**20
 
 
+SIDES = ROOT / "benchmarks" / "batch_scoring.py"
+SCORED_ROWS = 10_000_000  # where the share of memory is judged: an interpreter with its libraries is most of less
+
+
+def batch(name: str, runs: int, folder: Path, rows: int = 1_000_000) -> None:
+    """The component score beside pandas, MLflow and LightGBM itself, on flights' features repeated with a jitter."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    variables = {**PROGRAMS, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+                 "OMP_NUM_THREADS": str(cores), "MLOPS_COMPILED_TREES": str(folder / "trees")}
+    parts = {part: folder / part for part in ("train", "validation", "test")}
+    model, data = folder / "model", folder / "data"
+
+    def run(script: Path, *arguments: object, **options: object) -> Weighed:
+        flags = [word for option, value in options.items() for word in (f"--{option.replace('_', '-')}", str(value))]
+        return weighed([sys.executable, "-W", "ignore", str(script), *map(str, arguments), *flags], folder, variables)
+
+    source = ROOT / "components"
+    run(source / "prep" / "src" / "prep.py", raw=ROOT / "data" / "flights", validation_from="2013-09-01",
+        test_from="2013-11-01", late_minutes=15, **parts)
+    run(source / "train_lightgbm" / "src" / "train_lightgbm.py", train=parts["train"], validation=parts["validation"],
+        learning_rate=0.1, num_leaves=31, num_trees=120, min_leaf_rows=200, patience=20, seed=2013, model=model)
+    run(SIDES, "rows", parts["test"], data, rows)
+
+    def component() -> Weighed:
+        for leftover in ("ours", "trees"):  # trees are compiled again: that is part of it
+            shutil.rmtree(folder / leftover, ignore_errors=True)
+        return run(source / "score" / "src" / "score.py", model=model, data=data, id_column="flight_id", batch_rows=65536,
+                   format="parquet", predictions=folder / "ours" / "predictions", rejects=folder / "ours" / "rejects")
+
+    took: dict[str, list[Weighed]] = {}
+    for _ in range(min(runs, 3)):
+        shutil.rmtree(folder / "plain", ignore_errors=True)
+        turn = {"component": component(), "naive": run(SIDES, "naive", model, data, folder / "naive.parquet"),
+                "pyfunc": run(SIDES, "pyfunc", model, data, folder / "pyfunc.parquet"),
+                "interpreted": run(SIDES, "interpreted", model, data, folder / "plain"),
+                "arrays": run(SIDES, "arrays", model, data)}
+        for side, one in turn.items():
+            took.setdefault(side, []).append(one)
+        for other in (folder / "naive.parquet", folder / "pyfunc.parquet", folder / "plain" / "predictions"):
+            run(SIDES, "same", folder / "ours" / "predictions", other)
+
+    def ratio(first: str, second: str, what: Callable[[Weighed], float]) -> float:
+        return statistics.median(what(a) / what(b) for a, b in zip(took[first], took[second], strict=True))
+
+    def speed(side: str, what: Callable[[Weighed], float]) -> str:
+        return f"{rows / statistics.median(map(what, took[side])):,.0f} rows/s"
+
+    def held(side: str) -> str:
+        return f"{statistics.median(one.memory for one in took[side]):,.0f} MB"
+
+    compiled = all("trees compiled" in one.output for one in took["component"])
+    say(name, f"{rows:,} rows on {cores} threads, trees {'' if compiled else 'not '}compiled; all sides predict the same; "
+              f"load {os.getloadavg()[0]:.1f}")
+    for peer in ("naive", "pyfunc"):
+        faster = ratio(peer, "component", lambda one: one.wall)
+        share = ratio("component", peer, lambda one: one.memory)
+        limits = ("", "")
+        if peer == "naive":
+            small = "not judged below 10,000,000 rows"
+            limits = (f" (limit 2: {verdict(faster >= 2) if rows >= SCORED_ROWS else small})",
+                      f" (limit 0.25: {verdict(share <= 0.25) if rows >= SCORED_ROWS else small})")
+        say(name, f"the component, whole process: {speed('component', lambda one: one.wall)}, "
+                  f"{peer} {speed(peer, lambda one: one.wall)}: {faster:.2f} times as fast{limits[0]}; "
+                  f"{held('component')}, {peer} {held(peer)}: {share:.2f} of its memory{limits[1]}")
+    part = ratio("arrays", "interpreted", Weighed.inside)
+    say(name, f"its loop from files to files, trees not compiled: {speed('interpreted', Weighed.inside)}, "
+              f"LightGBM's predict of an array in memory {speed('arrays', Weighed.inside)}: {part:.2f} of that "
+              f"(limit 0.9: {verdict(part >= 0.9)})")
+    if compiled:
+        faster = ratio("interpreted", "component", lambda one: one.wall)
+        say(name, f"compiled, compilation included: {faster:.2f} times as fast as not compiled "
+                  f"(limit 1.5: {verdict(faster >= 1.5)})")
+
+
 def planning(name: str, runs: int, folder: Path) -> None:
     """Plan each stage as the tests do: against the stand-in for azurerm, with nothing applied yet."""
     sys.path.insert(0, str(ROOT / "tests" / "terraform"))
@@ -524,7 +626,7 @@ BENCHMARKS: Mapping[str, Callable[[str, int, Path], None]] = {
     "mutations": mutations, "chain": chain, "sweep": sweep, "cached": cached, "memory": memory,
     "flights-1": lambda name, runs, folder: flights(name, runs, folder, "0", 1.05),
     "flights-2": lambda name, runs, folder: flights(name, runs, folder, "0,1", 1.0),
-    "parallel": parallel, "scoring": scoring, "submission": submission,
+    "parallel": parallel, "scoring": scoring, "score": batch, "submission": submission,
     "terraform": planning,
 }
 
@@ -535,10 +637,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), metavar="NAME",
                         help=f"of {', '.join(BENCHMARKS)}; default: all, which takes half an hour")
     parser.add_argument("--runs", type=int, default=5, help="of each side; default: %(default)s")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of the benchmark score; default: %(default)s")
     arguments = parser.parse_args()
+    chosen = {**BENCHMARKS, "score": partial(batch, rows=arguments.rows)}
     for name in arguments.only:
         with tempfile.TemporaryDirectory() as folder:
-            BENCHMARKS[name](name, arguments.runs, Path(folder))
+            chosen[name](name, arguments.runs, Path(folder))
 
 
 if __name__ == "__main__":

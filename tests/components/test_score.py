@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType
@@ -172,6 +173,8 @@ def test_values_that_are_not_finite_are_rejected(
 class Picky:
     """A model that raises an error when a batch has one of the *bad* values of ``distance``."""
 
+    workers = 2
+
     def __init__(self, bad: set[int]) -> None:
         self.bad = bad
 
@@ -200,6 +203,32 @@ def test_a_row_at_which_the_model_fails_is_rejected_and_the_others_are_scored(
     job = scoring.Job(identifier="flight_id", version="1", time=AT, batch_rows=400)
     with pytest.raises(scoring.InputError, match=r"the model cannot predict: a distance that nobody flies$"):
         scoring.score(batches.source(many), replace(trees, predictor=everything), job, tmp_path / "p2", tmp_path / "r2")
+
+
+def test_items_are_worked_at_by_several_and_come_out_in_order(scoring: ModuleType) -> None:
+    met = threading.Barrier(3, timeout=20)  # passed only when three are there at once
+    read: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(9):
+            read.append(number)
+            yield number
+
+    def work(number: int) -> int:
+        met.wait()
+        return number
+
+    done = []
+    for result in scoring.in_order(work, items(), 3):
+        done.append(result)
+        assert len(read) - len(done) <= 3  # no more than are worked at are in memory beside the one that is handed out
+    assert done == list(range(9))
+
+    def broken(number: int) -> int:
+        raise ValueError(f"item {number}")
+
+    with pytest.raises(ValueError, match="item 0"):
+        list(scoring.in_order(broken, items(), 2))
 
 
 def test_output_is_split_into_parts(

@@ -55,11 +55,11 @@ class Plan:
 class Compiled:
     """Machine code for the trees of one model."""
 
-    def __init__(self, model: Any, threads: int) -> None:
-        self._model, self._threads = model, threads
+    def __init__(self, model: Any) -> None:
+        self._model = model
 
     def predict(self, rows: Numbers) -> Numbers:
-        return np.asarray(self._model.predict(rows, n_jobs=self._threads))
+        return np.asarray(self._model.predict(rows, n_jobs=1))
 
 
 def threads() -> int:
@@ -139,7 +139,7 @@ def prepare(plan: Plan, booster: Any, sample: Numbers) -> tuple[Compiled | None,
             model.write_text(plan.text)
             if not found:
                 make(model, plan.place)
-            trees = Compiled(load(model, plan.place), threads())
+            trees = Compiled(load(model, plan.place))
     except Exception as error:  # another library's, of any kind: LightGBM can do it all the same
         return None, f"LightGBM itself predicts: its trees could not be compiled ({str(error).splitlines()[0]})"
     checked = holes(sample[:SAMPLE])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,16 +23,21 @@ class Sink(Protocol):
 
 
 class Parts:
-    """Parquet files ``part-00000.parquet``, … of one schema; at least one, so that a reader finds the columns."""
+    """Parquet files ``part-00000.parquet``, … of one schema; at least one, so that a reader finds the columns.
 
-    def __init__(self, folder: Path, schema: pa.Schema, stem: str = "part") -> None:
+    *repeated* are the columns for which a dictionary of their values is worth making; None means all.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, stem: str = "part", repeated: Sequence[str] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.schema, self.stem, self.rows, self.files = folder, schema, stem, 0, 0
+        self._dictionary = True if repeated is None else list(repeated)
         self._begin()
 
     def _begin(self) -> None:
         self._path = self.folder / f"{self.stem}-{self.files:05d}.parquet"
-        self._writer, self._in_file = pq.ParquetWriter(hidden(self._path), self.schema, compression="zstd"), 0
+        self._writer, self._in_file = pq.ParquetWriter(hidden(self._path), self.schema, compression="zstd",
+                                                       use_dictionary=self._dictionary), 0  # fmt: skip
         self.files += 1
 
     def write(self, batch: pa.Table) -> None:
@@ -78,7 +84,9 @@ def flat(schema: pa.Schema) -> pa.Schema:
                       for field in schema])  # fmt: skip
 
 
-def sink(folder: Path, schema: pa.Schema, kind: str, *, stem: str, name: str) -> Sink:
+def sink(
+    folder: Path, schema: pa.Schema, kind: str, *, stem: str, name: str, repeated: Sequence[str] | None = None
+) -> Sink:
     """Parquet parts ``STEM-00000.parquet``, … or, for *kind* ``csv``, one file ``NAME.csv``."""
-    found: Any = Appended(folder / f"{name}.csv", schema) if kind == "csv" else Parts(folder, schema, stem)
+    found: Any = Appended(folder / f"{name}.csv", schema) if kind == "csv" else Parts(folder, schema, stem, repeated)
     return found  # type: ignore[no-any-return]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,13 @@ Numbers = npt.NDArray[np.float64]
 
 
 class Predictor(Protocol):
-    """What scores rows. The probability of the positive class, or whatever one number the model gives."""
+    """What scores rows. The probability of the positive class, or whatever one number the model gives.
+
+    Attributes:
+        workers: How many threads may call `predict` at once.
+    """
+
+    workers: int
 
     def predict(self, columns: Columns) -> Numbers: ...
 
@@ -92,7 +99,9 @@ def native(description: Any, path: Path, columns: Sequence[Column]) -> Any:
 
 
 class Generic:
-    """Any MLflow model, through its own checks and a pandas frame."""
+    """Any MLflow model, through its own checks and a pandas frame; nobody knows whether two threads may use it at once."""
+
+    workers = 1
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -103,22 +112,29 @@ class Generic:
 
 
 class Trees:
-    """LightGBM trees over one array of float64, which is all the conversion there is; compiled when that pays."""
+    """LightGBM trees over one array of float64, which is all the conversion there is; compiled when that pays.
+
+    Each call takes one thread: several batches at once use the cores better than several threads for one batch, of which
+    all wait for the slowest, and for what is done between two batches.
+    """
 
     def __init__(self, booster: Any, names: Sequence[str], rows: int) -> None:
+        self.workers = compiled.threads()
         self._booster, self._names = booster, names
         self._compiled: compiled.Compiled | None = None
         self._plan: compiled.Plan | None = compiled.plan(booster, rows)
+        self._preparing = threading.Lock()
 
     def predict(self, columns: Columns) -> Numbers:
         rows = self.matrix(columns)
-        if self._plan is not None:  # with the first rows, because agreement is judged on rows as they come
-            self._compiled, told = compiled.prepare(self._plan, self._booster, rows)
-            self._plan = None
-            print(f"score: {told}", file=sys.stderr)
+        with self._preparing:
+            if self._plan is not None:  # with the first rows, because agreement is judged on rows as they come
+                self._compiled, told = compiled.prepare(self._plan, self._booster, rows)
+                self._plan = None
+                print(f"score: {told}", file=sys.stderr)
         if self._compiled is not None:
             return self._compiled.predict(rows)
-        return np.asarray(self._booster.predict(rows), dtype="float64")
+        return np.asarray(self._booster.predict(rows, num_threads=1), dtype="float64")
 
     def matrix(self, columns: Columns) -> Numbers:
         """The columns side by side; what is missing is NaN."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +19,9 @@ from columns import InputError, converted, differences, unused
 from mlflow.exceptions import MlflowException
 from parts import sink
 from predictor import Loaded, Numbers, Predictor, first_line
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 FAILURES = 100  # of one batch; a model that fails more often is broken, and not the rows
 
@@ -61,34 +67,62 @@ def score(data: Source, model: Loaded, job: Job, predictions: Path, rejects: Pat
         ("scored_at", pa.timestamp("us", tz="UTC")),
     ]).remove_metadata()  # fmt: skip
     refused = data.schema.remove_metadata().append(pa.field("reason", pa.string()))
-    scored = sink(predictions, result, job.format, stem=job.stem, name="predictions")
+    scored = sink(predictions, result, job.format, stem=job.stem, name="predictions", repeated=("model_version", "scored_at"))
     rejected = sink(rejects, refused, job.format, stem=job.stem, name="rejects")
-    rows = 0
-    for batch, malformed in data.batches(job.batch_rows):
-        rows += batch.num_rows + len(malformed)
-        columns, reasons = converted(batch, model.columns, job.identifier)
-        good = pc.is_null(reasons)
-        usable = {name: values.filter(good) for name, values in columns.items()}
-        values, failed = probabilities(model.predictor, usable, good.true_count)
-        ids = batch[job.identifier].filter(good)
-        kept = pc.is_null(failed)
-        scored.write(pa.table([
-            ids.filter(kept), pa.array(values).filter(kept), pa.repeat(job.version, pc.sum(kept).as_py() or 0),
-            pa.repeat(pa.scalar(job.time, result.field("scored_at").type), pc.sum(kept).as_py() or 0),
-        ], schema=result))  # fmt: skip
-        if failed.null_count < len(failed):
-            reasons = pc.replace_with_mask(reasons, good, failed)
-        if reasons.null_count < len(reasons):
-            rejected.write(batch.filter(pc.is_valid(reasons)).append_column(refused.field("reason"), reasons.drop_null()))
+
+    def work(part: tuple[pa.Table, list[str]]) -> tuple[int, pa.Table, pa.Table]:
+        batch, malformed = part
+        said, refusals = judged(batch, model, job, result, refused)
         if malformed:
             empty = [pa.nulls(len(malformed), field.type) for field in data.schema]
-            rejected.write(pa.table([*empty, pa.array(malformed)], schema=refused))
+            refusals = pa.concat_tables([refusals, pa.table([*empty, pa.array(malformed)], schema=refused)])
+        return batch.num_rows + len(malformed), said, refusals
+
+    rows = 0
+    for number, said, refusals in in_order(work, data.batches(job.batch_rows), model.predictor.workers):
+        rows += number
+        scored.write(said)
+        rejected.write(refusals)
     scored.close()
     rejected.close()
     counts = {"rows": rows, "predictions": scored.rows, "rejects": rejected.rows}
     if counts["predictions"] + counts["rejects"] != rows:
         raise RuntimeError(f"rows were lost or doubled: {counts}")
     return counts
+
+
+def in_order(work: Callable[[Item], Done], items: Iterable[Item], workers: int) -> Iterator[Done]:
+    """``work(item)`` of every item, in order, by so many threads; while they work, items are read and results written.
+
+    As many items are in memory as there are workers, and one more that is ready for the next of them.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Done]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def judged(batch: pa.Table, model: Loaded, job: Job, result: pa.Schema, refused: pa.Schema) -> tuple[pa.Table, pa.Table]:
+    """A batch as predictions and rejects, of the schemas *result* and *refused*."""
+    columns, reasons = converted(batch, model.columns, job.identifier)
+    good = pc.is_null(reasons)
+    usable = columns if good.true_count == len(good) else {name: values.filter(good) for name, values in columns.items()}
+    values, failed = probabilities(model.predictor, usable, good.true_count)
+    numbers = pa.array(values)
+    ids = batch[job.identifier] if good.true_count == len(good) else batch[job.identifier].filter(good)
+    if failed.null_count < len(failed):
+        reasons = pc.replace_with_mask(reasons, good, failed)
+        kept = pc.is_null(failed)
+        ids, numbers = ids.filter(kept), numbers.filter(kept)
+    time = pa.repeat(pa.scalar(job.time, result.field("scored_at").type), len(numbers))
+    said = pa.table([ids, numbers, pa.repeat(job.version, len(numbers)), time], schema=result)
+    if reasons.null_count == len(reasons):
+        return said, refused.empty_table()
+    return said, pa.table([*batch.filter(pc.is_valid(reasons)).columns, reasons.drop_null()], schema=refused)
 
 
 def probabilities(predictor: Predictor, columns: Mapping[str, pa.Array], rows: int) -> tuple[Numbers, pa.Array]:
