@@ -57,8 +57,11 @@ def codes_of(tree: ast.AST) -> Iterator[str]:
         name = (
             node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
         )
+        asset = isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Attribute)  # store.assets.find(kind, …)
         places = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
-        if name in ("_find", "_broken", "_finding") or (name in ("add", "find") and len(node.args) == 3):
+        if name in ("_find", "_broken", "_finding") or (name in ("add", "find") and len(node.args) == 3 and not (
+            name == "find" and asset
+        )):
             places += node.args[:1]
         for place in places:
             branches = [place.body, place.orelse] if isinstance(place, ast.IfExp) else [place]
