@@ -67,6 +67,11 @@ def has_expression(text: str) -> bool:
     return "${{" in text
 
 
+def expressions(text: str) -> list[str]:
+    """What stands in each ``${{…}}`` of *text*."""
+    return _EXPRESSION.findall(text)
+
+
 def parse(text: str) -> PipelinePort | JobPort:
     """The one binding that *text* is, as an input or output of a job gives it.
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from .binding import CommandReference, JobPort, PipelinePort, command_references, idle_options
+from .binding import (
+    BindingError,
+    CommandReference,
+    JobPort,
+    PipelinePort,
+    command_references,
+    expressions,
+    has_expression,
+    idle_options,
+    parse_expression,
+)
 from .commands import broken_lines
-from .document import Table
+from .document import Table, leaves
 from .errors import Place, Severity, Suggestion, did_you_mean, listing
 from .rules.literals import surprise
 from .spec import (
@@ -29,6 +40,11 @@ from .spec import (
 )
 from .spec.reading import misspelt
 
+# What a job says of its run, in which an input of the pipeline may stand.
+RUN_SETTINGS = ("compute", "distribution", "early_termination", "environment_variables", "limits", "objective",
+                "queue_settings", "resources", "sampling_algorithm", "search_space", "settings")
+_OF_PARALLEL = ("error_threshold", "logging_level", "max_concurrency_per_instance", "mini_batch_error_threshold",
+                "mini_batch_size", "retry_settings")
 _FOLDERS = frozenset({"uri_folder", "mltable", "mlflow_model", "triton_model"})
 _RESERVED = frozenset({"home", "ld_library_path", "logname", "path", "pwd", "shell", "user"})
 _KNOWN = frozenset({*DATA_TYPES, *LITERAL_TYPES})
@@ -281,6 +297,18 @@ class _Scope:
                                 _place_of(job.document, "outputs", name) or output.place,
                                 fix=did_you_mean(name, component.outputs))
             self.check_output(job, name, output)
+        self.check_settings(job)
+
+    def check_settings(self, job: Job) -> None:
+        """What a job says of its run may name inputs of the pipeline."""
+        for key in (*RUN_SETTINGS, *_OF_PARALLEL):
+            given = job.document.get(key)
+            for leaf in leaves(given) if given is not None else ():
+                for inside in expressions(leaf.text) if has_expression(leaf.text) else ():
+                    with contextlib.suppress(BindingError):
+                        to = parse_expression(inside)
+                        if isinstance(to, PipelinePort) and to.side == "inputs":
+                            self.source_type(Bound(to=to, place=leaf.place), f"a value in {key} of job {job.name!r}")
 
     def check_value(self, job: Job, name: str, value: InputValue, port: Input | None) -> None:
         where = f"input {name!r} of job {job.name!r}"

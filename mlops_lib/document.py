@@ -156,6 +156,15 @@ def plain(value: Value) -> Any:
     return {key: plain(entry) for key, entry in value.entries.items()}
 
 
+def leaves(value: Value) -> Iterator[Scalar]:
+    """Every scalar in *value*, in order."""
+    if isinstance(value, Scalar):
+        yield value
+    else:
+        for inner in value.items if isinstance(value, Items) else value.entries.values():
+            yield from leaves(inner)
+
+
 def unparse(data: Any, *, header: str = "") -> str:
     """Plain data as YAML that :func:`parse` (and Azure ML) reads back as the same data."""
     return header + _dump(data, _Dumper)

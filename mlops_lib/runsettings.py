@@ -6,19 +6,16 @@ nobody knows the value yet; so it is judged here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
-from .binding import substitute
-from .document import Items, Scalar, Table, Value, plain
+from .binding import has_expression, substitute
+from .checks import RUN_SETTINGS
+from .document import Items, Scalar, Table, Value, leaves, plain
 from .errors import InputError, Severity
 from .spec import Job, Report
 from .spec.kinds import NODE
 from .spec.reading import subtable, text, text_map, whole
-
-_KEYS = ("compute", "distribution", "early_termination", "environment_variables", "limits", "objective", "queue_settings",
-         "resources", "sampling_algorithm", "search_space", "settings")
-_EXPRESSION = "${{"
 
 
 def with_values(job: Job, value_of: Callable[[str], str | None]) -> Job:
@@ -31,14 +28,14 @@ def with_values(job: Job, value_of: Callable[[str], str | None]) -> Job:
     Raises:
         InputError: an expression stands for nothing, or for something that the key does not take.
     """
-    given = {key: value for key in _KEYS if (value := job.document.get(key)) is not None and any(
-        _EXPRESSION in leaf.text for leaf in _leaves(value))}
+    given = {key: value for key in RUN_SETTINGS if (value := job.document.get(key)) is not None and any(
+        has_expression(leaf.text) for leaf in leaves(value))}
     if not given:
         return job
     found = {key: _filled(value, value_of) for key, value in given.items()}
     for key, value in found.items():
         # A variable may hold any text; everywhere else an expression would be taken for nothing at all.
-        left = next((leaf for leaf in _leaves(value) if _EXPRESSION in leaf.text), None)
+        left = next((leaf for leaf in leaves(value) if has_expression(leaf.text)), None)
         if left is not None and key != "environment_variables":
             raise InputError(f"{left.text} in {key} of job {job.name!r} stands for nothing", place=left.place,
                              why="here ${{parent.inputs.NAME}} is an input of the pipeline around the job that is no data",
@@ -66,20 +63,12 @@ def _check(job: Job, document: Table) -> None:
             raise InputError(finding.what, why=finding.why, fix=finding.fix, place=finding.place)
 
 
-def _leaves(value: Value) -> Iterator[Scalar]:
-    if isinstance(value, Scalar):
-        yield value
-    else:
-        for inner in value.items if isinstance(value, Items) else value.entries.values():
-            yield from _leaves(inner)
-
-
 def _filled(value: Value, value_of: Callable[[str], str | None]) -> Value:
     if isinstance(value, Items):
         return Items(tuple(_filled(item, value_of) for item in value.items), value.place)
     if isinstance(value, Table):
         return Table({key: _filled(entry, value_of) for key, entry in value.entries.items()}, value.places, value.place)
-    if _EXPRESSION not in value.text:
+    if not has_expression(value.text):
         return value
     told = substitute(value.text, value_of)
     return Scalar(told, told, value.quoted, value.place)

@@ -188,6 +188,17 @@ def test_a_job_that_does_not_exist_is_told_at_each_binding_that_names_it() -> No
     ) == [("unknown-job", 2, 37), ("unknown-job", 3, 37)]
 
 
+def test_what_a_job_says_of_its_run_names_inputs_that_the_pipeline_has() -> None:
+    found = pipeline(
+        "inputs: {seconds: 5}\n",
+        "  a: {component: *c, inputs: {data: {path: x}}, limits: {timeout: '${{parent.inputs.secnds}}'},\n"
+        "    compute: 'azureml:${{parent.inputs.on}}', resources: {instance_count: '${{parent.inputs.seconds}}'}}\n",
+    )
+    assert told(found) == [("unknown-input", 4, 14), ("unknown-input", 3, 67)]
+    assert "a value in compute of job 'a' is bound to ${{parent.inputs.on}}, and the pipeline has no input 'on'" in str(found[0])
+    assert "did you mean 'seconds'?" in str(found[1])
+
+
 def test_an_output_that_a_job_invents_is_told_where_it_is_invented_only() -> None:
     assert told(
         pipeline(
