@@ -681,6 +681,11 @@ def test_by_hand_a_root_is_run_in_a_copy_that_keeps_its_state_and_forgets_remove
     assert "azurerm_resource_group.this will be" not in planned.stdout
     assert standin("attach-registry", str(sources)).stdout == ""
     assert [path.name for path in sources.iterdir()] == ["main.tf"]
+    (sources / "main.tf").write_text('module "m" {\n  source = "../nowhere"\n}\n')
+    refused = standin("run", str(sources), "plan")
+    assert refused.returncode == 1
+    assert "Unreadable module directory" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_the_program_that_terraform_starts_tells_people_where_to_read(tmp_path: Path) -> None:

@@ -34,7 +34,10 @@ def main() -> None:
     elif given.command == "pool":
         _pool()
     elif given.command == "run":
-        sys.exit(_run(given.root, given.arguments))
+        try:
+            sys.exit(_run(given.root, given.arguments))
+        except runner.TerraformError as error:
+            sys.exit(str(error))
     else:
         _attach(given.root)
 
