@@ -51,12 +51,15 @@ def review(plan: Any, *, allowed: Iterable[str] = ()) -> tuple[Loss, ...]:
         allowed: Addresses of resources.
 
     Raises:
-        InputError: it is no plan, or has no resource of an allowed address.
+        InputError: it is no plan, or not the whole one, or has no resource of an allowed address.
     """
     changes = plan.get("resource_changes", []) if isinstance(plan, dict) and "planned_values" in plan else None
-    if not isinstance(changes, list) or not all(isinstance(change, dict) and change.keys() >= _SHAPE for change in changes):
+    if not isinstance(changes, list) or not all(map(_is_change, changes)):
         raise InputError("this is not a plan of Terraform's", why="a plan has planned_values and resource_changes",
                          fix="terraform show -json tfplan > plan.json")
+    if plan.get("errored"):
+        raise InputError("the plan is not whole", why="planning ended with an error, and what came after is not in it",
+                         fix="mend what terraform plan said, and review the plan that it makes then")
     agreed = set(allowed)
     unknown = sorted(agreed - {change["address"] for change in changes})
     if unknown:
@@ -66,6 +69,13 @@ def review(plan: Any, *, allowed: Iterable[str] = ()) -> tuple[Loss, ...]:
                  if change["address"] not in agreed for loss in _losses(change))
 
 
+def _is_change(change: Any) -> bool:
+    if not isinstance(change, dict) or not change.keys() >= _SHAPE:
+        return False
+    told = change["change"]
+    return isinstance(told, dict) and isinstance(told.get("actions"), list)
+
+
 def _losses(change: Mapping[str, Any]) -> Iterator[Loss]:
     kind, told = change["type"], change["change"]
     if kind in KEPT and "delete" in told["actions"]:
@@ -73,7 +83,7 @@ def _losses(change: Mapping[str, Any]) -> Iterator[Loss]:
         yield Loss(address=change["address"], what="replaced" if "create" in told["actions"] else "deleted", because=because,
                    lost=KEPT[kind])
     elif kind == _WORKSPACE and "update" in told["actions"]:
-        before, after = _isolation(told["before"]), _isolation(told["after"])
+        before, after = _isolation(told.get("before")), _isolation(told.get("after"))
         if before in ISOLATION_MODES and after in ISOLATION_MODES and \
                 ISOLATION_MODES.index(after) < ISOLATION_MODES.index(before):
             yield Loss(address=change["address"], what=f"opened again, from {before} to {after}, which Azure refuses",

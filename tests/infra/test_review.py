@@ -59,7 +59,13 @@ def test_a_loss_that_is_meant_passes_and_no_other() -> None:
         review(changes, allowed=["azurerm_key_vault.other"])
 
 
-@pytest.mark.parametrize("document", [[], {}, {"planned_values": {}, "resource_changes": "x"}, {"planned_values": {}, "resource_changes": [{"address": "x"}]}, "text"])
+def test_a_plan_that_ended_with_an_error_is_refused() -> None:
+    with pytest.raises(InputError, match="the plan is not whole"):
+        review({**plan(), "errored": True})
+
+
+@pytest.mark.parametrize("document", [[], {}, {"planned_values": {}, "resource_changes": "x"}, {"planned_values": {}, "resource_changes": [{"address": "x"}]}, "text",
+                                      {"planned_values": {}, "resource_changes": [{"address": "x", "type": "azurerm_key_vault", "change": {}}]}])  # fmt: skip
 def test_what_is_no_plan_is_refused(document: Any) -> None:
     with pytest.raises(InputError, match="not a plan of Terraform's"):
         review(document)
