@@ -1,6 +1,8 @@
 """Promotion and rollback on registries of this machine; every crash is a real one."""
 
+import contextlib
 import dataclasses
+import hashlib
 import io
 import json
 import math
@@ -8,14 +10,20 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mlops_lib.errors import InputError, Refused
 from mlops_lib.promote import DataFacts, Decision, Evidence, Gate
-from mlops_lib.promotions import Request, promote, read_lineage, read_signature, rollback
-from mlops_lib.stores.models import ModelVersion, champion_of
+from mlops_lib.promotions import Request, promote, read_lineage, read_signature, refresh, rollback
+from mlops_lib.stores.digests import Whole
+from mlops_lib.stores.models import ModelFile, ModelVersion, Repointed, Stream, champion_of
 from mlops_lib.stores.stages import StageModels, digest_of
 from mlops_lib.sweep import Goal
 
@@ -320,3 +328,234 @@ def test_wherever_a_rollback_is_killed_there_is_one_champion_and_the_next_one_su
         assert place.loss() == (0.5 if number - 1 > first else 0.4)
     tidy(tmp_path / "work")
     shutil.rmtree(tmp_path / "work")
+
+
+# --- any order of promotions, rollbacks, crashes and sleepers ------------------------------------------------------------
+
+
+class Died(BaseException):
+    """The process is killed."""
+
+
+class Shelf:
+    """A registry as a workspace is one: no transactions, one change at a time, and a claim that ends some time after its holder.
+
+    Attributes:
+        left: How many changes are made until the process dies; None for ever.
+        scheduled: The version that a schedule names.
+    """
+
+    name, where = "prod", "in memory"
+
+    def __init__(self) -> None:
+        self.known: list[ModelVersion] = []
+        self.bytes: dict[str, bytes] = {}
+        self.left: int | None = None
+        self.scheduled = ""
+        self.holder: object = None
+        self._mine: object = None
+
+    def _change(self, *, claimed: bool = True) -> None:
+        if claimed and self.holder is not self._mine:
+            raise Refused("the claim is another's")
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise Died
+
+    @contextlib.contextmanager
+    def claim(self, name: str) -> Iterator[None]:
+        if self.holder is not None:
+            raise Refused(f"another promotion of {name!r} is at work")
+        mine, before = object(), self._mine
+        self.holder = self._mine = mine
+        try:
+            yield
+        except Died:
+            raise
+        except BaseException:
+            self.holder = None if self.holder is mine else self.holder
+            raise
+        else:
+            self.holder = None if self.holder is mine else self.holder
+        finally:
+            self._mine = before
+
+    def names(self) -> Sequence[str]:
+        return sorted({version.name for version in self.known})
+
+    def versions(self, name: str) -> Sequence[ModelVersion]:
+        return [version for version in reversed(self.known) if version.name == name]
+
+    def measured(self, version: ModelVersion) -> ModelVersion:
+        return version
+
+    def files(self, version: ModelVersion) -> Sequence[ModelFile]:
+        return [ModelFile("loss", len(self.bytes[version.digest]))]
+
+    def open(self, version: ModelVersion, file: str) -> BinaryIO:
+        return io.BytesIO(self.bytes[version.digest])
+
+    def note(self, version: ModelVersion, name: str) -> bytes | None:
+        return None
+
+    def tag(self, version: ModelVersion, tags: Mapping[str, str | None]) -> None:
+        self._change()
+        at = next(number for number, other in enumerate(self.known) if other.version == version.version)
+        now = {**self.known[at].tags, **tags}
+        self.known[at] = dataclasses.replace(self.known[at], tags={name: text for name, text in now.items() if text is not None})
+
+    def write(self, version: ModelVersion, contents: Iterable[tuple[str, Stream]], notes: Mapping[str, bytes]) -> ModelVersion:
+        number = str(len(self.known) + 1)
+        for _, stream in contents:
+            self._change(claimed=False)
+            self.bytes[version.digest] = stream.read()
+        self._change()
+        if number != str(len(self.known) + 1):
+            raise Refused("the number is taken")
+        stored = dataclasses.replace(version, version=number)
+        self.known.append(stored)
+        return stored
+
+    def repoint(self, olds: Collection[str], new: ModelVersion) -> Iterable[Repointed]:
+        if self.scheduled in olds:
+            self._change(claimed=False)
+            self.scheduled = new.version
+            yield Repointed(what="the schedule")
+        self.tag(new, {"followed": "yes"})
+
+    def loss(self, version: ModelVersion | None) -> float:
+        return float(self.bytes[version.digest]) if version is not None else math.inf
+
+
+class Candidate(Shelf):
+    """Where a version to promote comes from; while its bytes are read, something may happen."""
+
+    name = "runs"
+
+    def __init__(self, loss: int, meanwhile: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
+        text = str(loss).encode()
+        digest = Whole()
+        digest.add("loss", hashlib.sha256(text).hexdigest())
+        self.version = ModelVersion(name="shop", version="1", type="mlflow_model", digest=digest.digest, created=0)
+        self.bytes[digest.digest] = text
+        self._meanwhile = meanwhile
+
+    def open(self, version: ModelVersion, file: str) -> BinaryIO:
+        self._meanwhile()
+        return super().open(version, file)
+
+
+BETTER, UNTIL = st.sampled_from((1, 1, 2, 0, -1)), st.none() | st.integers(0, 6)
+
+
+class Promotions(RuleBasedStateMachine):
+    """A model and its rival: whatever happens, one of them is the champion, and only a better one takes the place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prod = Shelf()
+        self.was: ModelVersion | None = None
+
+    def _promote(self, loss: int, meanwhile: Callable[[], None] = lambda: None) -> ModelVersion | None:
+        source = Candidate(loss, meanwhile)
+
+        def known(version: ModelVersion, champion: ModelVersion | None) -> tuple[Evidence, Evidence | None]:
+            def told(found: ModelVersion, value: float) -> Evidence:
+                return Evidence(model=str(found), digest=found.digest, data=DATA, metrics={"loss": value})
+
+            return told(version, loss), told(champion, self.prod.loss(champion)) if champion else None
+
+        return promote(source, source.version, self.prod, REQUEST, known)[1]
+
+    @contextlib.contextmanager
+    def _until(self, left: int | None) -> Iterator[None]:
+        """The process makes so many changes, and dies; its claim ends a while later."""
+        self.prod.left = left
+        try:
+            yield
+        except Died:
+            self.prod.holder = None
+        finally:
+            self.prod.left = None
+
+    def _loss(self, better: int) -> int:
+        """A loss that is so much better than the champion's."""
+        return (int(self.prod.loss(self.was)) if self.was is not None else 50) - better
+
+    @rule(better=BETTER, left=UNTIL)
+    def promotes(self, better: int, left: int | None) -> None:
+        loss = self._loss(better)
+        with self._until(left):
+            stored = self._promote(loss)
+            assert (stored is not None) == (loss < self.prod.loss(self.was))
+            assert stored is None or self._tagged() == [stored.version]
+        self._only_better()
+
+    @rule(one=BETTER, two=BETTER)
+    def promotes_and_sleeps_while_another_one_does(self, one: int, two: int) -> None:
+        loss, other = self._loss(one), self._loss(two)
+        happened: list[ModelVersion | None] = []
+
+        def meanwhile() -> None:
+            holder, self.prod.holder = self.prod.holder, None
+            happened.append(self._promote(other))
+            self.prod.holder = holder if self.prod.holder is None and happened[-1] is None else object()
+
+        with contextlib.suppress(Refused):
+            stored = self._promote(loss, meanwhile)
+            assert stored is None or happened == [None], "one that slept did not see what came meanwhile"
+        self.prod.holder = None
+        self._only_better()
+
+    @rule(left=UNTIL)
+    def rolls_back(self, left: int | None) -> None:
+        allowed = {version.version for version in (self.was, champion_of(self.prod, "shop")) if version}
+        allowed |= {self.was.tags.get("replaces", "")} if self.was else set()
+        with self._until(left), contextlib.suppress(InputError):
+            rollback(self.prod, "shop", actor="eve", at="now")
+        self.was = champion_of(self.prod, "shop")
+        assert self.was is None or self.was.version in allowed
+
+    @precondition(lambda self: self.was is not None)
+    @rule(left=UNTIL)
+    def refreshes(self, left: int | None) -> None:
+        with self._until(left):
+            assert self._tagged() == [refresh(self.prod, "shop", lambda repointed: None).version]
+        now = champion_of(self.prod, "shop")
+        assert now is not None
+        assert self.was is not None
+        assert now.version == self.was.version
+
+    @precondition(lambda self: self.was is not None and not self.prod.scheduled)
+    @rule()
+    def schedules(self) -> None:
+        self.prod.scheduled = self.was.version if self.was else ""
+
+    def _tagged(self) -> list[str]:
+        return [version.version for version in self.prod.known if version.tags.get("deployment") == "champion"]
+
+    def _only_better(self) -> None:
+        """The champion is the one that was, or a better one."""
+        now = champion_of(self.prod, "shop")
+        if self.was is not None:
+            assert now is not None
+            if now.version != self.was.version:
+                assert self.prod.loss(now) < self.prod.loss(self.was)
+        self.was = now
+
+    @invariant()
+    def one_is_the_champion(self) -> None:
+        assert bool(self._tagged()) == bool(self.was)
+        numbers = [version.tags["promotion"] for version in self.prod.known if "promotion" in version.tags]
+        assert len(set(numbers)) == len(numbers), "no two have the same right to it"
+
+    @invariant()
+    def what_is_said_to_name_the_champion_does(self) -> None:
+        if self.was is not None and self.prod.scheduled and "followed" in self.was.tags:
+            assert self.prod.scheduled == self.was.version
+
+
+TestPromotions = Promotions.TestCase
+TestPromotions.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
