@@ -598,6 +598,7 @@ class Project:
             CompileError: the files have mistakes; InputError: it is no schedule of a job that may run there, or Azure ML
             refuses it; StageError: the stage cannot be reached, or lacks what the job names.
         """
+        from .engines.azureml.labels import Labels
         from .engines.azureml.schedules import create
         from .engines.azureml.submission import prepare
         from .engines.azureml.workspace import Workspace
@@ -615,11 +616,23 @@ class Project:
         self.check_allowed(pipeline, stage.name)
         store = Store.open(self.root)
         try:
-            plan, submission = prepare(job, self.graph(job, pipeline), catalogue, store, key=f"schedule {path.stem}")
+            if isinstance(named, document.Scalar) and _is_rendered(path.parent / named.text):
+                job = self._with_champion(job, pipeline, stage)
             with Workspace(stage) as workspace:
+                job = Labels(workspace, known=self._stages(), opened=self.stage).resolved(job)
+                plan, submission = prepare(job, self.graph(job, pipeline), catalogue, store, key=f"schedule {path.stem}")
                 return create(workspace, spec, submission, plan, catalogue, store)
         finally:
             store.close()
+
+    def _with_champion(self, job: PipelineJob, pipeline: str, stage: Stage) -> PipelineJob:
+        """The score pipeline as it was exported, with the champion of *stage* in the place of the newest version."""
+        model = job.inputs.get("model")
+        if pipeline != "score" or not isinstance(model, Data) or model.path != f"azureml:{self.settings.experiment}@latest" \
+                or not self._has_champion(None, lambda: stage):
+            return job
+        champion = dataclasses.replace(model, path=f"azureml:{self.settings.experiment}@{stage.name}")
+        return dataclasses.replace(job, inputs={**job.inputs, "model": champion})
 
     def register(self, kind: str, files: Iterable[str | Path], *, on: Stage | None = None) -> tuple[Registered, ...]:
         """Register what files say, each content once.
@@ -724,6 +737,11 @@ def _literal(text: str, place: Place) -> Literal:
 def _rendered(path: Path) -> bool:
     with path.open(encoding="utf-8", errors="replace") as file:
         return file.readline() == RENDERED.format(name=path.stem)
+
+
+def _is_rendered(path: Path) -> bool:
+    """As :func:`_rendered`, of a file that may not be there."""
+    return path.is_file() and _rendered(path)
 
 
 def _is_known(file: Path, catalogue: Catalogue) -> bool:

@@ -113,7 +113,7 @@ def list_models(context: click.Context, where: str, local: bool | None, outputs:
 def _list_stage(stage: Shelf, as_json: bool) -> None:
     from ..stores.models import champion_among
 
-    found = [(name, versions[0], champion_among(versions)) for name in stage.names() if (versions := stage.versions(name))]
+    found = [(versions[0].name, versions[0], champion_among(versions)) for versions in stage.all()]
     if as_json:
         _print_json([{"name": name, "latest": newest.version,
                       "champion": _version_json(stage, champion) if champion else None} for name, newest, champion in found])

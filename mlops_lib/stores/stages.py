@@ -65,6 +65,10 @@ class StageModels:
         found = [self._read(entry) for entry in home.iterdir() if entry.name.isdecimal()]
         return sorted(found, key=lambda version: -int(version.version))
 
+    def all(self) -> Sequence[Sequence[ModelVersion]]:
+        """The versions of each model that has some, newest first; by name."""
+        return [self.versions(name) for name in self.names()]
+
     def measured(self, version: ModelVersion) -> ModelVersion:
         return version
 

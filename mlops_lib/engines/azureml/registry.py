@@ -63,6 +63,10 @@ class WorkspaceModels:
     def versions(self, name: str) -> Sequence[ModelVersion]:
         return [_version(name, told) for told in self._listed(name) if not told["properties"].get("isArchived")]
 
+    def all(self) -> Sequence[Sequence[ModelVersion]]:
+        """The versions of each model that has some, newest first; by name."""
+        return [versions for versions in self._workspace.each(self.versions, self.names()) if versions]
+
     def measured(self, version: ModelVersion) -> ModelVersion:
         if version.digest:
             return version

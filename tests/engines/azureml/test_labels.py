@@ -1,5 +1,6 @@
 """Labels of assets become versions when a job is submitted."""
 
+import io
 import json
 import re
 from pathlib import Path
@@ -7,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from mlops_lib.engines.azureml import frozen
+from mlops_lib.engines.azureml.registry import WorkspaceModels
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import InputError, StageError
 from mlops_lib.infra import Stage, read
 from mlops_lib.project import Project
+from mlops_lib.stores.models import ModelVersion, find_version
+from mlops_lib.stores.stages import digest_of
 
 from .stage import ScriptedAzure
 
@@ -137,6 +142,52 @@ def test_a_newer_version_of_an_environment_is_taken_by_a_component_that_is_known
         assets.add("environments", "py", version, image="python:3.12")
         found.append(submitted(shop, azure, stage, "score", values)["component of the environment"].rpartition("/")[2])
     assert found == ["7", "8"], "what was registered before has the environment of before"
+
+
+def test_a_schedule_is_made_with_the_champion_and_told_of_the_next_one(shop: Project, assets: Assets, azure: ScriptedAzure) -> None:
+    stage, home = assets.stage, Workspace(assets.stage).path
+    shop.write_pipeline("score", shop.export("score"))
+    (shop.root / "schedules").mkdir()
+    file = shop.root / "schedules/nightly.yml"
+    file.write_text("$schema: https://azuremlschemas.azureedge.net/latest/schedule.schema.json\nname: nightly\n"
+                    "trigger: {type: cron, expression: '0 4 * * *'}\ncreate_job: ../pipelines/score.yml\n")
+
+    def model() -> str:
+        action = azure.world.resources.get(f"{home}/schedules/nightly").properties["action"]
+        return ids(stage, {"model": action["jobDefinition"]["inputs"]["model"]["uri"]})["model"]
+
+    assert (shop.create_schedule(stage, file)[1], model()) == ("created", "shop:2")
+    assert shop.create_schedule(stage, file)[1] == "unchanged"
+    with Workspace(stage) as workspace:
+        client = workspace.client
+        from azure.ai.ml.entities import BatchEndpoint, ModelBatchDeployment
+
+        client.batch_endpoints.begin_create_or_update(BatchEndpoint(name="shop-batch")).result()
+        client.batch_deployments.begin_create_or_update(ModelBatchDeployment(
+            name="blue", endpoint_name="shop-batch", model="azureml:shop:2", compute="cpu")).result()
+        champion = find_version(WorkspaceModels(workspace), "shop", "3")
+        assert [(one.what, one.problem) for one in frozen.repoint(workspace, {"2"}, champion)] == [
+            ("the schedule 'nightly'", None), ("the batch deployment 'blue' of 'shop-batch'", None)]
+        assert str(client.batch_deployments.get("blue", "shop-batch").model).endswith("/models/shop/versions/3")
+        assert str(client.schedules.get("nightly").create_job.inputs["model"].path).endswith("/models/shop/versions/3")
+    assert model() == "shop:3"
+
+
+def test_azure_mls_own_tools_find_what_is_promoted(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "made/data").mkdir(parents=True)
+    files = {"MLmodel": b"flavors: {}\n", "data/loss": b"1"}
+    for name, content in files.items():
+        (tmp_path / "made" / name).write_bytes(content)
+    version = ModelVersion(name="own", version="", type="mlflow_model", digest=digest_of(tmp_path / "made"), created=0, tags={"a": "b"})
+    with Workspace(stage) as workspace:
+        models = WorkspaceModels(workspace)
+        with models.claim("own"):
+            models.write(version, ((name, io.BytesIO(content)) for name, content in files.items()), {"decision.json": b"{}"})
+        found = workspace.client.models.get("own", label="latest")
+        assert (found.version, found.type, found.tags) == ("1", "mlflow_model", {"a": "b"})
+        workspace.client.models.download("own", "1", download_path=str(tmp_path / "got"))
+    assert {path.relative_to(tmp_path / "got/own/model").as_posix(): path.read_bytes()
+            for path in (tmp_path / "got/own/model").rglob("*") if path.is_file()} == files
 
 
 @pytest.mark.parametrize(("reference", "error", "said"), [
