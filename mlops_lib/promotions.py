@@ -19,7 +19,7 @@ from .stores.models import (
     DECISION,
     DEPLOYMENT,
     EVIDENCE,
-    FOLLOWED,
+    FOLLOW_UP,
     GATE,
     LINEAGE,
     PROMOTION,
@@ -38,6 +38,7 @@ from .stores.models import (
 
 Known = Callable[[ModelVersion, "ModelVersion | None"], "tuple[Evidence, Evidence | None]"]
 Tell = Callable[[Repointed], None]
+_MOST_PENDING = 20  # a tag's text is short
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +108,8 @@ def promote(source: Models, version: ModelVersion, target: Registry, request: Re
             DEPLOYMENT: CHAMPION, PROMOTION: str(number), "promoted_by": request.actor, "promoted_at": request.at}
         if current is not None:
             tags[REPLACES] = current.version
+        if follow_up := _follow_up(target, current):
+            tags[FOLLOW_UP] = follow_up
         if request.approved_by:
             tags["approved_by"] = request.approved_by
         notes = {DECISION: _json(decision.to_dict()), EVIDENCE: _json(candidate.to_dict()), GATE: request.gate_text,
@@ -114,8 +117,7 @@ def promote(source: Models, version: ModelVersion, target: Registry, request: Re
         with _streamed(source, version) as contents:
             stored = target.write(dataclasses.replace(version, tags=tags), contents, notes)
         _settle(target, stored)
-        if current is not None:
-            _repoint(target, stored, tell)
+        _repoint(target, stored, tell)
     return decision, stored
 
 
@@ -167,7 +169,8 @@ def rollback(registry: Registry, name: str, *, actor: str, at: str,
                     pass
         number = 1 + max(promotion_of(version) for version in versions.values())
         registry.tag(before, {DEPLOYMENT: CHAMPION, PROMOTION: str(number), "promoted_by": actor, "promoted_at": at,
-                              "approved_by": None, ROLLBACK_OF: current.version, FOLLOWED: None})
+                              "approved_by": None, ROLLBACK_OF: current.version,
+                              FOLLOW_UP: _follow_up(registry, current, before.version)})
         _settle(registry, before)
         _repoint(registry, find_version(registry, name, before.version), tell)
     return find_version(registry, name, before.version), current
@@ -190,17 +193,29 @@ def _finish(registry: Registry, champion: ModelVersion, tell: Tell) -> None:
 
 
 def _repoint(registry: Registry, champion: ModelVersion, tell: Tell) -> None:
-    """Let what names a champion of before name this one; older ones that nothing was left of are somebody's own choice."""
-    versions = {version.version: version for version in registry.versions(champion.name)}
-    olds: dict[str, None] = {}
-    latest: ModelVersion | None = champion
-    while latest is not None and FOLLOWED not in latest.tags:
-        before = latest.tags.get(ROLLBACK_OF) or latest.tags.get(REPLACES) or ""
-        latest = versions.get(before) if before not in olds else None
-        olds[before] = None
-    known = olds.keys() & versions.keys()
-    for repointed in registry.repoint(known, champion) if known else ():
+    """Let what names a champion of before name this one, as long as its tag says that there may be such."""
+    olds = _pending(champion)
+    if not olds:
+        return
+    left = False
+    for repointed in registry.repoint(olds, champion):
+        left = left or repointed.problem is not None
         tell(repointed)
+    if not left:
+        registry.tag(champion, {FOLLOW_UP: None})
+
+
+def _pending(champion: ModelVersion | None) -> tuple[str, ...]:
+    """The versions that something may still name in a champion's place."""
+    return tuple((champion.tags.get(FOLLOW_UP) or "").split()) if champion is not None else ()
+
+
+def _follow_up(registry: Registry, current: ModelVersion | None, new: str = "") -> str | None:
+    """That tag of the version that takes the place of *current*: what the latter still had to do is now to do for it."""
+    if current is None or not registry.referred:
+        return None
+    olds = [version for version in dict.fromkeys((current.version, *_pending(current))) if version != new]
+    return " ".join(olds[:_MOST_PENDING])
 
 
 @contextlib.contextmanager

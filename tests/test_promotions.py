@@ -345,7 +345,7 @@ class Shelf:
         scheduled: The version that a schedule names.
     """
 
-    name, where = "prod", "in memory"
+    name, where, referred = "prod", "in memory", True
 
     def __init__(self) -> None:
         self.known: list[ModelVersion] = []
@@ -422,7 +422,6 @@ class Shelf:
             self._change(claimed=False)
             self.scheduled = new.version
             yield Repointed(what="the schedule")
-        self.tag(new, {"followed": "yes"})
 
     def loss(self, version: ModelVersion | None) -> float:
         return float(self.bytes[version.digest]) if version is not None else math.inf
@@ -522,7 +521,8 @@ class Promotions(RuleBasedStateMachine):
     @rule(left=UNTIL)
     def refreshes(self, left: int | None) -> None:
         with self._until(left):
-            assert self._tagged() == [refresh(self.prod, "shop", lambda repointed: None).version]
+            champion = refresh(self.prod, "shop", lambda repointed: None)
+            assert self._tagged() == [champion.version]
         now = champion_of(self.prod, "shop")
         assert now is not None
         assert self.was is not None
@@ -553,7 +553,7 @@ class Promotions(RuleBasedStateMachine):
 
     @invariant()
     def what_is_said_to_name_the_champion_does(self) -> None:
-        if self.was is not None and self.prod.scheduled and "followed" in self.was.tags:
+        if self.was is not None and self.prod.scheduled and "follow_up" not in self.was.tags:
             assert self.prod.scheduled == self.was.version
 
 

@@ -16,9 +16,9 @@ from .store import Store
 
 CHAMPION, DEPLOYMENT, PROMOTION, REPLACES, ROLLBACK_OF = "champion", "deployment", "promotion", "replaces", "rollback_of"
 LINEAGE, DECISION, EVIDENCE, GATE = "lineage.json", "decision.json", "evidence.json", "gate.yml"
-FOLLOWED = "followed"  # a champion that all now name that named those before
+FOLLOW_UP = "follow_up"  # of a champion: the versions that something may still name in its place
 # What promotion and rollback say with tags; nobody else writes these.
-RESERVED = (DEPLOYMENT, PROMOTION, REPLACES, "promoted_by", "promoted_at", "approved_by", ROLLBACK_OF, FOLLOWED)
+RESERVED = (DEPLOYMENT, PROMOTION, REPLACES, "promoted_by", "promoted_at", "approved_by", ROLLBACK_OF, FOLLOW_UP)
 RUNS = "runs"
 HERE = "on this machine"
 MODEL = "model"  # the kind of asset
@@ -105,7 +105,13 @@ class Models(Protocol):
 
 
 class Registry(Models, Protocol):
-    """Somewhere that models are promoted to. There are no transactions: one version is written, or tagged, at a time."""
+    """Somewhere that models are promoted to. There are no transactions: one version is written, or tagged, at a time.
+
+    Attributes:
+        referred: Whether the stage has things that name versions of models: see :meth:`repoint`.
+    """
+
+    referred: bool
 
     def claim(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Hold the right to change the champion of *name*; it ends with the process at the latest.
@@ -128,7 +134,7 @@ class Registry(Models, Protocol):
         """
 
     def repoint(self, olds: Collection[str], new: ModelVersion) -> Iterable[Repointed]:
-        """Let what else the stage has, and names one of the versions *olds* of the model, name *new*; then tag it so."""
+        """Let what else the stage has, and names one of the versions *olds* of the model, name *new*."""
 
 
 def champion_of(models: Models, name: str) -> ModelVersion | None:

@@ -48,6 +48,7 @@ class StageModels:
     """
 
     where = HERE
+    referred = False  # schedules of this machine are files of the project
 
     def __init__(self, folder: Path, stage: str) -> None:
         self.name = stage
@@ -130,7 +131,7 @@ class StageModels:
         return stored
 
     def repoint(self, olds: Collection[str], new: ModelVersion) -> Iterable[Repointed]:
-        return ()  # schedules of this machine are files of the project
+        return ()
 
     def _fill(self, fresh: Path, version: ModelVersion, contents: Iterable[tuple[str, Stream]],
               notes: Mapping[str, bytes]) -> None:

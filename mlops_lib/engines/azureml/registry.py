@@ -15,7 +15,7 @@ from ...errors import InputError, MlopsError, Refused
 from ...references import DatastorePath, parse_reference
 from ...spec import MODEL_TYPES
 from ...stores.digests import Whole
-from ...stores.models import FOLLOWED, LINEAGE, ModelFile, ModelVersion, Repointed, Stream, promotion_of
+from ...stores.models import LINEAGE, ModelFile, ModelVersion, Repointed, Stream, promotion_of
 from . import frozen
 from .blobs import Blob, Blobs
 from .history import moment
@@ -45,6 +45,8 @@ class WorkspaceModels:
     Args:
         workspace: Opened by the caller, who also closes it.
     """
+
+    referred = True
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -204,12 +206,7 @@ class WorkspaceModels:
         return stored
 
     def repoint(self, olds: Collection[str], new: ModelVersion) -> Iterable[Repointed]:
-        left = False
-        for repointed in frozen.repoint(self._workspace, olds, new):
-            left = left or repointed.problem is not None
-            yield repointed
-        if not left:
-            self.tag(new, {FOLLOWED: "yes"})
+        return frozen.repoint(self._workspace, olds, new)
 
     def _check(self, version: ModelVersion, prefix: str) -> None:
         """See that what was stored is what was sent."""

@@ -163,7 +163,7 @@ def test_what_still_names_the_old_champion_is_told_with_the_command_that_mends_i
     assert shop("models", "refresh", "shop", "--in", "dev").stdout == "shop:2 is the champion of dev, and nothing was left to do\n"
     # The same promotion again, after one that was not finished, is done, and a tie when it was.
     found = azure.world.resources.get(f"{home}/models/shop/versions/2")
-    tags = {name: text for name, text in found.properties["tags"].items() if name != "followed"}
+    tags = {**found.properties["tags"], "follow_up": "1"}
     azure.world.resources.put(found.id, {"properties": {**found.properties, "tags": tags}})
     azure.world.resources.put(f"{home}/schedules/late", {"properties": {
         "trigger": {}, "action": {"actionType": "CreateJob", "jobDefinition": {"inputs": {"model": model}}}}})
