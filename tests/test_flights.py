@@ -143,6 +143,43 @@ def test_drift_is_reported_and_fails_the_run_when_asked(flights: Path) -> None:
 
 
 
+# Runs a notebook's cells as Jupyter does: one after the other, in one namespace, the last expression of each is its result.
+CELLS = """
+import ast, json, sys
+space, results = {"__name__": "__main__"}, {}
+for cell in json.load(open(sys.argv[1]))["cells"]:
+    if cell["cell_type"] == "code":
+        tree = ast.parse("".join(cell["source"]), cell["id"])
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, cell["id"], "exec"), space)
+        value = None if last is None else eval(compile(ast.Expression(last.value), cell["id"], "eval"), space)
+        picture = getattr(value, "_repr_svg_", None)
+        results[cell["id"]] = picture() if picture else str(value)
+json.dump(results, open("results.json", "w"))
+"""
+
+
+def test_the_notebook_runs_from_its_first_cell_to_its_last(flights: Path) -> None:
+    shutil.copytree(ROOT / "notebooks", flights / "notebooks", dirs_exist_ok=True)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", CELLS, "flights.ipynb"], cwd=flights / "notebooks",
+                          env={**os.environ, "MPLBACKEND": "Agg"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((flights / "notebooks" / "results.json").read_text())
+    assert results["pipeline"].startswith("<svg")
+    assert results["run"] == "{'prep': 'reused', 'train_lightgbm': 'completed'}"
+    assert "validation_roc_auc" in results["metrics"]
+    assert "2013-11-01" in results["predict"]
+    assert "{'prep': 'reused', 'train_lightgbm': 'completed'}" in done.stdout
+    assert "0.05" in results["again"]
+
+
+def test_the_notebook_is_kept_without_outputs() -> None:
+    book = json.loads((ROOT / "notebooks" / "flights.ipynb").read_text(encoding="utf-8"))
+    cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert len({cell["id"] for cell in book["cells"]}) == len(book["cells"])
+    assert [(cell["outputs"], cell["execution_count"]) for cell in cells] == [([], None)] * len(cells)
+
+
 def test_every_file_of_the_example_compiles_without_a_finding() -> None:
     done = mlops("validate", folder=ROOT)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "no mistakes found\n")
