@@ -522,9 +522,10 @@ class Project:
             into: Gets what is recorded of each now, by its id.
 
         Returns:
-            Why some could not be asked; each stage is tried once.
+            Why some could not be asked; a stage that does not answer is tried once.
         """
         from .engines.azureml.past import refresh
+        from .engines.azureml.problems import answered
         from .engines.azureml.workspace import Workspace
         from .stores.store import Store
 
@@ -539,7 +540,12 @@ class Project:
                 try:
                     with Workspace(self.stage(name, outputs=outputs)) as workspace:
                         for run in some:
-                            into[run.id] = refresh(workspace, run, store)
+                            try:
+                                into[run.id] = refresh(workspace, run, store)
+                            except MlopsError as error:
+                                problems.append(error)
+                                if not answered(error):
+                                    break  # nor would it tell of the others
                 except MlopsError as error:
                     problems.append(error)
         finally:

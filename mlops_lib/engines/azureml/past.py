@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from ...errors import StageError
 from ...stores.records import RunRecord, Status
 from ...stores.store import Store
 from .engine import cancel
@@ -16,10 +17,19 @@ def refresh(workspace: Workspace, record: RunRecord, store: Store) -> RunRecord:
     """What is recorded of a run, brought up to date: its steps, their logs, and itself.
 
     Raises:
-        StageError: the stage cannot be reached, or no longer has the job.
+        StageError: the stage cannot be reached, or does not tell.
     """
     following = Following(workspace, record.id, store.records.steps(record.id), store)
-    state = following.look(lambda event: None)
+    try:
+        state = following.look(lambda event: None)
+    except StageError:
+        # The history of a run appears a little after its job does, and goes with it.
+        if workspace.find(f"jobs/{record.id}", doing=f"look for the job {record.id!r}") is not None:
+            raise
+        record = replace(record, status=Status.INTERRUPTED, ended=time.time(),
+                         error=f"stage {record.stage!r} has no job of that name any more")
+        store.records.save_run(record)
+        return record
     if not state.over:
         return record
     status = Status.COMPLETED if state.status is Status.REUSED else state.status

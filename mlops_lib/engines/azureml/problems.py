@@ -76,6 +76,11 @@ def explained(error: BaseException, doing: str, *, stage: str, at: str = "") -> 
     return InputError(what, why=f"{said} {told}")
 
 
+def answered(error: MlopsError) -> bool:
+    """Whether Azure has refused something, and not just said nothing."""
+    return any(_status(link) is not None for link in _chain(error))
+
+
 def clean(text: str) -> str:
     """A message of Azure's in one line, without colours, signatures of URLs, and what it repeats for machines."""
     text = redacted(_CONTROLS.sub("", text))

@@ -371,6 +371,25 @@ def test_ctrl_c_cancels_when_asked_to(project: Project, stage: Stage, azure: Scr
     assert azure.canceled == azure.puts
 
 
+def test_a_job_that_is_gone_is_recorded_so_and_one_that_cannot_be_read_keeps_no_other_from_being_asked(
+        project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    runs = [submit(project, stage).id for _ in range(3)]
+    del azure.jobs[runs[0]]
+    azure.faults.add(Fault(method="GET", pattern=f"*/runs/{runs[0]}/*", status=404, message="no run"))
+    azure.faults.add(Fault(method="GET", pattern=f"*/runs/{runs[1]}/*", status=403, message="not yours"))
+    store = project.store()
+    try:
+        records = [store.records.run(run) for run in runs]
+        fresh: dict[str, Any] = {}
+        [problem] = project.refresh(records, into=fresh)
+        assert "not yours" in problem.why
+        assert {run: record.status for run, record in fresh.items()} == {runs[0]: Status.INTERRUPTED, runs[2]: Status.COMPLETED}
+        assert store.records.run(runs[0]).error == "stage 'dev' has no job of that name any more"
+        assert store.records.run(runs[1]).status is Status.RUNNING
+    finally:
+        store.close()
+
+
 def test_a_stage_that_cannot_be_asked_is_told_and_nothing_is_lost(project: Project, stage: Stage, azure: ScriptedAzure,
                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     run = submit(project, stage)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mlops_lib.engines.azureml.problems import OutOfTime, clean, explained
+from mlops_lib.engines.azureml.problems import OutOfTime, answered, clean, explained
 from mlops_lib.errors import InputError, MlopsError, StageError
 
 
@@ -74,6 +74,17 @@ def test_what_never_was_answered_blames_the_way_there() -> None:
     assert isinstance(error, StageError)
     assert "private endpoint" in error.fix
     assert isinstance(told(OutOfTime("within 2 min 00 s")), StageError)
+
+
+def test_a_refusal_is_told_from_silence() -> None:
+    def caught(error: Exception) -> MlopsError:
+        with pytest.raises(MlopsError) as found:
+            raise told(error) from error
+        return found.value
+
+    assert answered(caught(HttpResponseError(404, "UserError", "no")))
+    assert not answered(caught(OutOfTime("within 2 min 00 s")))
+    assert not answered(StageError("no Terraform here"))
 
 
 def test_our_own_errors_stay_as_they_are() -> None:
