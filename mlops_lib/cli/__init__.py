@@ -76,38 +76,54 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a locale without arrows, a file name without an encoding
+    _leave(_code_of(arguments))
+
+
+def _code_of(arguments: Sequence[str] | None) -> int:
+    """Run the command line; its exit code."""
     try:
         # Without click's own endings, its call gives the exit code of a command that chose one.
         code = cli.main(args=list(arguments) if arguments is not None else None, prog_name="mlops", standalone_mode=False,
                         color=None if _colourful() else False)
-        sys.exit(code if isinstance(code, int) else 0)
+        return code if isinstance(code, int) else 0
     except click.Abort:
         _say("canceled")
-        sys.exit(130)
+        return 130
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(2)
+        return 2
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "mlops"
         _say(format_error(error.format_message(), fix=f"{command} --help"))
-        sys.exit(2)
+        return 2
     except click.ClickException as error:
         _say(error.format_message())
-        sys.exit(2)
+        return 2
     except MlopsError as error:
         show_error(error)
         if "--json" in (sys.argv[1:] if arguments is None else arguments):
             _print_json({"errors": str(error).splitlines() if not isinstance(error, CompileError) else [
                 str(finding) for finding in error.findings]})
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (_ReaderGone, BrokenPipeError):
         # Nothing is wrong here. What is left in the buffers must not be tried again at the interpreter's end.
         for descriptor in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
-        sys.exit(141)
+        return 141
     except KeyboardInterrupt:
         _say("canceled")
-        sys.exit(130)
+        return 130
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit, also while Azure's SDK is uploading something that was given up: the interpreter would wait for the last of it."""
+    threading = sys.modules.get("threading")
+    if threading is not None and any(thread.name == "azure" for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _colourful() -> bool:

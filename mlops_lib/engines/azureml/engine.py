@@ -77,15 +77,16 @@ class AzureEngine:
         self._cost = estimate(plan.graph, sizes, self._wishes.prices)
         if self._cost is not None:
             listener(Noticed(str(self._cost)))
-        if not self._exists():
-            with sdk.muted():
-                self._put(Registration(self._workspace, self._submission, plan.graph, plan.facts, self._store))
         record = RunRecord(id=name, pipeline=plan.graph.name, status=Status.RUNNING, started=time.time(), request=request,
                            stage=self._workspace.stage.name, url=self._workspace.studio(name))
-        with translated(self._store.folder):
-            (self._store.folder / "runs" / name).mkdir(parents=True, exist_ok=True)
-        self._store.records.save_run(record)
-        self._store.records.save_steps(waiting(plan, name))
+        try:
+            if not self._exists():
+                with sdk.muted():
+                    self._put(Registration(self._workspace, self._submission, plan.graph, plan.facts, self._store))
+        except KeyboardInterrupt:
+            raise self._interrupted_early(record, plan) from None
+        record = dataclasses.replace(record, started=time.time())
+        self._note(record, plan)
         listener(RunStarted(name, plan))
         if not self._wishes.follow:
             return self._run(record, {step.name: step for step in waiting(plan, name)})
@@ -95,6 +96,12 @@ class AzureEngine:
         except KeyboardInterrupt:
             raise self._interrupted(record) from None
         return self._finish(record, state, following)
+
+    def _note(self, record: RunRecord, plan: Plan) -> None:
+        with translated(self._store.folder):
+            (self._store.folder / "runs" / record.id).mkdir(parents=True, exist_ok=True)
+        self._store.records.save_run(record)
+        self._store.records.save_steps(waiting(plan, record.id))
 
     # --- submitting --------------------------------------------------------------------------------------------------
 
@@ -125,6 +132,19 @@ class AzureEngine:
                 raise
 
     # --- the end -----------------------------------------------------------------------------------------------------
+
+    def _interrupted_early(self, record: RunRecord, plan: Plan) -> Canceled:
+        """Ctrl-C while the job was on its way: it may have arrived, and would run without anybody knowing of it."""
+        stage = self._workspace.stage.name
+        try:
+            if not self._exists():
+                return Canceled("canceled", why=f"nothing was submitted to stage {stage!r}")
+        except MlopsError as error:
+            self._note(record, plan)
+            return Canceled("canceled", why=f"whether the job had been submitted is not known: {error.what}",
+                            fix=f"mlops runs show {record.id}; mlops runs cancel {record.id}")
+        self._note(record, plan)
+        return self._interrupted(record)
 
     def _interrupted(self, record: RunRecord) -> Canceled:
         stage = self._workspace.stage.name

@@ -21,6 +21,7 @@ from .problems import OutOfTime
 
 _RETRIED: Final = (408, 429, 500, 502, 503, 504)
 _POOL: Final = 32
+_ON_ITS_WAY_S: Final = 10.0
 _ends: ContextVar[float | None] = ContextVar("ends", default=None)
 
 
@@ -69,6 +70,30 @@ def left() -> float | None:
     """The seconds that are left; None when nobody limited them."""
     end = _ends.get()
     return None if end is None else end - time.monotonic()
+
+
+class _Leash:
+    """What an operation changes, one request after the other, for as long as somebody waits for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._let_go = False
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        with self._lock:
+            if self._let_go:
+                raise OutOfTime("that anybody waits for")
+            yield
+
+    def let_go(self) -> None:
+        """From now on nothing is changed; what is on its way has arrived by then, unless that takes long."""
+        self._let_go = True
+        if self._lock.acquire(timeout=_ON_ITS_WAY_S):
+            self._lock.release()
+
+
+_leash: ContextVar[_Leash | None] = ContextVar("leash", default=None)
 
 
 class Transport:
@@ -147,7 +172,9 @@ class Transport:
         patience = self._patience
         limits = {"connection_timeout": patience.connect, "read_timeout": patience.read}
         told = {name: min(options.get(name) or ours, ours, limit) for name, ours in limits.items()}
-        return self._inner.send(request, **{**options, **told})
+        leash = _leash.get() if request.method not in ("GET", "HEAD") else None
+        with leash.held() if leash is not None else contextlib.nullcontext():
+            return self._inner.send(request, **{**options, **told})
 
     def _renew(self, request: Any, response: Any) -> bool:
         """Put another token into a request whose own was refused; a challenge with claims is for the SDK to meet."""
@@ -182,14 +209,17 @@ class Transport:
 def bounded(call: Callable[[], Any], seconds: float) -> Any:
     """What *call* gives, or an end after so many seconds, whatever it is stuck in: uploads know nothing of our transport.
 
+    Once nobody waits for it any more, at Ctrl-C or after the time, it changes nothing more at Azure.
+
     Raises:
         OutOfTime: it has not ended; its thread is left alone, and dies with the process.
     """
     import contextvars
 
-    context, result, failure = contextvars.copy_context(), [], []
+    context, result, failure, leash = contextvars.copy_context(), [], [], _Leash()
 
     def work() -> None:
+        _leash.set(leash)
         try:
             with within(seconds):
                 result.append(call())
@@ -198,7 +228,11 @@ def bounded(call: Callable[[], Any], seconds: float) -> Any:
 
     thread = threading.Thread(target=context.run, args=(work,), name="azure", daemon=True)
     thread.start()
-    thread.join(seconds)
+    try:
+        thread.join(seconds)
+    except BaseException:
+        leash.let_go()
+        raise
     if failure:
         raise failure[0]
     if not result:

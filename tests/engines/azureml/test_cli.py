@@ -2,12 +2,16 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+from typing import Any
 
 import pytest
 
 from mlops_lib.emulator import environ_with
+from mlops_lib.emulator.wire import Request, Response
 from mlops_lib.infra import Stage
 from mlops_lib.project import Project
 
@@ -21,10 +25,14 @@ class Shell:
         self.folder, self._azure = project.root, azure
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(**self.command(*arguments), capture_output=True, timeout=120)
+
+    def command(self, *arguments: str) -> dict[str, Any]:
+        """How to start it."""
         told = {**self._azure.environment(credential="federated"), "MLOPS_DEV_OUTPUTS": os.environ["MLOPS_DEV_OUTPUTS"],
                 "AZUREML_RUN_POLLING_INTERVAL_MIN": "0.1", "AZUREML_RUN_POLLING_INTERVAL_MAX": "0.1", "BROWSER": "true"}
-        return subprocess.run([sys.executable, "-W", "error", "-m", "mlops_lib", *arguments], env=environ_with(told),
-                              cwd=self.folder, text=True, capture_output=True, timeout=120)
+        return {"args": [sys.executable, "-W", "error", "-m", "mlops_lib", *arguments], "env": environ_with(told),
+                "cwd": self.folder, "text": True}
 
 
 @pytest.fixture
@@ -66,6 +74,31 @@ def test_a_run_that_nobody_waits_for_is_seen_canceled_and_opened_later(shell: Sh
     azure.play.ends = "Canceled"
     listed = shell("runs", "list").stdout.splitlines()
     assert listed[1].split()[:4] == [told["run"], "p", "dev", "canceled"]
+
+
+def test_ctrl_c_does_not_wait_for_uploads(shell: Shell, azure: ScriptedAzure) -> None:
+    for number in range(40):
+        (shell.folder / f"data/{number}.csv").write_text("a\n")
+    begun, ended = threading.Event(), threading.Event()
+
+    def hold(request: Request) -> Response | None:
+        if request.host.endswith(".blob.core.windows.net") and request.method == "PUT":
+            begun.set()
+            ended.wait(60)
+        return None
+
+    azure.twists.append(hold)
+    azure.faults.add("GET */nothing status=503")  # so that requests to blob storage are seen one by one
+    try:
+        with subprocess.Popen(**shell.command("run", "p", "--on", "dev"), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert begun.wait(60)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert "canceled\n  why: nothing was submitted to stage 'dev'" in said
+        assert "Traceback" not in said
+    finally:
+        ended.set()
 
 
 def test_a_failed_job_exits_with_one(shell: Shell, azure: ScriptedAzure) -> None:

@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+import os
 import re
+import signal
 import socket
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
@@ -357,6 +360,52 @@ def test_ctrl_c_leaves_the_job_running(project: Project, stage: Stage, azure: Sc
         step.states, step.looks = ["Completed"], 9
     assert project.refresh([record], into=fresh) == []
     assert fresh[name].status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("cancel", [False, True])
+def test_ctrl_c_while_the_job_is_on_its_way_loses_no_job(project: Project, stage: Stage, azure: ScriptedAzure, cancel: bool) -> None:
+    asked = threading.Event()
+
+    def interrupt(request: Request) -> Response | None:
+        if "/jobs/" not in request.path or asked.is_set():
+            return None
+        if request.method == "PUT":
+            os.kill(os.getpid(), signal.SIGINT)
+            assert not asked.wait(0.5), "it is too early to ask whether it has arrived"
+            azure.twists.clear()
+        return None
+
+    def ask(request: Request) -> Response | None:
+        if azure.jobs == {} and request.method == "GET" and "/jobs/" in request.path and looks.pop(0):
+            asked.set()
+        return None
+
+    looks = [False, True]  # the first is before it is sent
+    azure.twists += [ask, interrupt]
+    with pytest.raises(Canceled, match="canceled" if cancel else "the job goes on in stage 'dev'"):
+        submit(project, stage, cancel=cancel)
+    [name] = azure.puts
+    assert azure.canceled == ([name] if cancel else [])
+    store = project.store()
+    try:
+        assert store.records.run(name).status is (Status.CANCELED if cancel else Status.RUNNING)
+        assert [step.status for step in store.records.steps(name)] == [Status.WAITING] * 2
+    finally:
+        store.close()
+
+
+def test_ctrl_c_before_the_job_is_on_its_way_submits_nothing(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    def interrupt(request: Request) -> Response | None:
+        if request.method == "PUT" and "/environments/" in request.path:
+            azure.twists.clear()
+            os.kill(os.getpid(), signal.SIGINT)
+        return None
+
+    azure.twists.append(interrupt)
+    with pytest.raises(Canceled) as caught:
+        submit(project, stage)
+    assert caught.value.why == "nothing was submitted to stage 'dev'"
+    assert azure.puts == []
 
 
 def test_ctrl_c_cancels_when_asked_to(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
