@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import arm, mlflow
-from .ledger import ARTIFACTS, TERMINAL, new_run, run_key
+from .ledger import ARTIFACTS, CANCELING, TERMINAL, new_run, run_key
 from .resources import Resource
 from .router import WORKSPACE, Route, Service
 from .wire import Problem, Request, Response
@@ -124,7 +124,7 @@ def cancel(world: World, request: Request) -> Response:
         run = world.resources.get(key)
         if run.body["status"] in TERMINAL:
             return Response(status=200)
-        world.resources.put(key, {**run.body, "status": "CancelRequested"})
+        world.resources.put(key, {**run.body, "status": CANCELING})
     world.runner.cancel(workspace, job.name)
     return arm.begun(world, request, Response(status=202))
 

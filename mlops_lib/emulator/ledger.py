@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .world import World
 
 TERMINAL: Final = ("Completed", "Failed", "Canceled")
+CANCELING: Final = "CancelRequested"
 ARTIFACTS: Final = "workspaceartifactstore"
 _DEFAULT_STORE: Final = "workspaceblobstore"
 _LOG_S: Final = 0.5  # how often the log of a step that prints is put where clients read it
@@ -306,4 +307,4 @@ def log_files(world: World, workspace: str, name: str) -> dict[str, str]:
             if blob.path.removeprefix(prefix).startswith(("user_logs/", "logs/", "system_logs/"))}
 
 
-__all__ = ["TERMINAL", "Ledger", "log_files", "logged_key", "new_run", "output_specs", "run_key"]
+__all__ = ["CANCELING", "TERMINAL", "Ledger", "log_files", "logged_key", "new_run", "output_specs", "run_key"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..engines import Event, RunStarted
 from ..errors import Canceled, CompileError, MlopsError
 from ..stores.records import Status
-from .ledger import TERMINAL, Ledger, output_specs, run_key
+from .ledger import CANCELING, TERMINAL, Ledger, output_specs, run_key
 from .materials import Materials
 
 if TYPE_CHECKING:
@@ -89,7 +89,11 @@ class Runner:
         except Exception as problem:
             _LOG.exception("job %s", name)
             status, error = "Failed", f"the local Azure ML has a bug: {problem!r}"
-        if self._closing.is_set() and status == "Canceled":
+        key = run_key(workspace, name)
+        with self._lock:
+            canceled = key in self._canceled
+            self._canceled.discard(key)
+        if self._closing.is_set() and status == "Canceled" and not canceled:
             return
         ledger.end(status, error)
 
@@ -101,9 +105,10 @@ class Runner:
         from ..stores.store import Store
 
         key = run_key(workspace, name)
-        if key in self._canceled:
-            raise Canceled("canceled")
-        ledger.begin()
+        with self._world.resources.together():  # what was canceled stays so, also when nobody but its row knows of it
+            if self._world.resources.get(key).body["status"] == CANCELING:
+                raise Canceled("canceled")
+            ledger.begin()
         file = materials.job(name, properties)
         project = Project(materials.project, near=materials.project)
         job, _, catalogue = project.load(str(file))

@@ -17,6 +17,7 @@ import pytest
 from mlops_lib.emulator import Emulator, Setup
 from mlops_lib.emulator.azurite import program
 from mlops_lib.emulator.hosts import service_of
+from mlops_lib.emulator.ledger import run_key
 from mlops_lib.emulator.router import Service
 from mlops_lib.errors import InputError
 
@@ -264,10 +265,15 @@ def test_a_job_goes_on_after_a_restart(tmp_path: Path, wire_to: Callable[[Emulat
         wire = wire_to(emulator)
         environment = wire("PUT", "environments/any/versions/1", {"properties": {"image": "python:3.12"}}).json["id"]
         job = {"properties": {"jobType": "Command", "command": command, "environmentId": environment}}
-        assert wire("PUT", "jobs/waits", job).status == 201
+        for name in ("waits", "canceled", "canceled-before-a-crash"):
+            assert wire("PUT", f"jobs/{name}", job).status == 201
         address = run.format(emulator.setup.workspace_id())
-        while wire("GET", address).json["status"] != "Running":
-            pass
+        for name in ("waits", "canceled", "canceled-before-a-crash"):
+            while wire("GET", address.replace("waits", name)).json["status"] != "Running":
+                pass
+        assert wire("POST", "jobs/canceled/cancel").status == 202
+        row = emulator.world.resources.get(run_key(emulator.setup.workspace_id(), "canceled-before-a-crash"))
+        emulator.world.resources.put(row.id, {**row.body, "status": "CancelRequested"})
     gate.touch()
     with Emulator(tmp_path / "home") as emulator:
         wire = wire_to(emulator)
@@ -276,6 +282,10 @@ def test_a_job_goes_on_after_a_restart(tmp_path: Path, wire_to: Callable[[Emulat
         assert status == "Completed", wire("GET", address).json.get("error")
         log = emulator.world.account.read("mlw-mlops-dev-workspaceartifactstore", "ExperimentRun/dcid.waits/user_logs/std_log.txt")
         assert log == b"through\n"
+        for name in ("canceled", "canceled-before-a-crash"):
+            while (status := wire("GET", address.replace("waits", name)).json["status"]) in ("CancelRequested", "Running"):
+                pass
+            assert status == "Canceled", "what was canceled does not begin again"
 
 
 def test_a_step_takes_it_for_azure_too() -> None:
