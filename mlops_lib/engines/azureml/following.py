@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -111,7 +112,8 @@ class Following:
         state = self._history.details(step.id)
         log = state.log
         if log is not None:
-            self._logs[name].add(self._history.printed(log[1], self._logs[name].size))
+            known = self._logs[name].size
+            self._logs[name].add(self._history.printed(log[1], known), at=known)
         return state
 
     def _measure(self, over: Mapping[str, str]) -> None:
@@ -218,10 +220,12 @@ class _Log:
     def size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def add(self, content: bytes) -> None:
+    def add(self, content: bytes, *, at: int) -> None:
+        """Put what was printed from the byte *at* on where it belongs: another process may have done so meanwhile."""
         if content:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
+            with open(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644), "wb") as file:
+                file.seek(at)
                 file.write(content)
 
     def lines(self, *, ended: bool) -> Iterator[tuple[str, ...]]:

@@ -310,6 +310,29 @@ def test_a_job_is_followed_as_events_logs_and_records(project: Project, stage: S
         store.close()
 
 
+def test_two_processes_that_look_at_a_job_write_its_log_once(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.begin(Play(steps={"prep": Step(["Running"] * 9, log="one\ntwo\n")}))
+    run = submit(project, stage)
+    both = threading.Barrier(2)
+
+    def meet(request: Request) -> Response | None:
+        if request.path.startswith("/logs/"):
+            both.wait(10)
+        return None
+
+    azure.twists.append(meet)
+    with ThreadPoolExecutor() as pool:
+        store = project.store()
+        try:
+            record = store.records.run(run.id)
+        finally:
+            store.close()
+        for problems in pool.map(lambda into: project.refresh([record], into=into), ({}, {})):
+            assert problems == []
+    [log] = (project.root / ".mlops/runs" / run.id).glob("*.log")
+    assert log.read_text() == "one\ntwo\n"
+
+
 def test_a_failed_step_says_why_and_shows_its_last_lines(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
     azure.begin(Play(steps={"prep": Step(["Running", "Failed"], log="one\ntwo\n", error="exit code 3")}, ends="Failed"))
     run = submit(project, stage, follow=True)
