@@ -19,6 +19,8 @@ from typing import Any, Final
 from ...errors import InputError
 
 _ours: ContextVar[bool] = ContextVar("ours", default=False)
+_loaded: Final[dict[str, Any]] = {}
+_loading: Final = threading.RLock()
 _NOISY: Final = ("azure.ai.ml", "azure.core", "azure.identity", "msal")
 
 
@@ -28,14 +30,20 @@ def module(name: str) -> Any:
     Raises:
         InputError: the package is not installed, or is broken.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # theirs, of their own dependencies: nobody here can do anything about them
-            found = importlib.import_module(name)
-    except ImportError as error:
-        raise InputError("this needs the Azure SDK", why=f"{error}", fix="pip install 'mlops-lib[azure]'") from None
-    _hush()  # what it brought along
-    return found
+    known = _loaded.get(name)
+    if known is not None and sys.modules.get(name) is known:
+        return known
+    # One at a time: the filters of warnings are the process's, and of two threads that set and restore them the later one would
+    # leave what the earlier one had set.
+    with _loading:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # theirs, of their own dependencies: nobody here can do anything about them
+                _loaded[name] = importlib.import_module(name)
+        except ImportError as error:
+            raise InputError("this needs the Azure SDK", why=f"{error}", fix="pip install 'mlops-lib[azure]'") from None
+        _hush()  # what it brought along
+    return _loaded[name]
 
 
 def _hush() -> None:

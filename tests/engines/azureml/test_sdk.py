@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import warnings
 from io import StringIO
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from mlops_lib.emulator.router import Service
 from mlops_lib.engines.azureml import sdk
 from mlops_lib.engines.azureml.history import History
 from mlops_lib.engines.azureml.workspace import Workspace
+from mlops_lib.errors import InputError
 from mlops_lib.infra import Stage
 from mlops_lib.project import Project
 
@@ -100,3 +103,26 @@ def test_the_oldest_version_that_is_allowed_submits_follows_and_downloads(oldest
     assert "train | made" in done.stderr.splitlines()
     calls = azure.told()
     assert sum("PUT {WS}/components" in call for call in calls) == 2, "each component once: what is noted as registered is believed"
+
+
+def test_threads_that_load_packages_at_once_leave_warnings_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "meeting_point.py").write_text("import threading\n\nfirst, second, over = (threading.Event() for _ in range(3))\n")
+    (tmp_path / "loaded_first.py").write_text("import meeting_point as m\n\nm.first.set()\nm.second.wait(0.3)\n")
+    (tmp_path / "loaded_second.py").write_text("import meeting_point as m\n\nm.second.set()\nm.over.wait(0.3)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    meeting = sdk.module("meeting_point")
+    before = list(warnings.filters)
+
+    def first() -> None:
+        sdk.module("loaded_first")
+        meeting.over.set()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert meeting.first.wait(10)
+    sdk.module("loaded_second")
+    thread.join()
+    assert warnings.filters == before, "all warnings of the process are ignored from now on"
+    assert sdk.module("loaded_second") is sys.modules.pop("loaded_second")
+    with pytest.raises(InputError, match="this needs the Azure SDK"):
+        sdk.module("loaded_never")
