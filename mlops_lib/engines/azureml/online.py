@@ -65,7 +65,7 @@ class OnlineEndpoint:
                       **({"compute": compute} if compute else {})}
         self._workspace.put(self._place, {
             "location": self._workspace.stage.location, "tags": dict(tags), "identity": {"type": "SystemAssigned"},
-            "properties": properties}, doing=f"make the endpoint {self.name!r}")
+            "properties": properties}, doing=f"make the endpoint {self.name!r}", seconds=self._workspace.patience.endpoint)
 
     def traffic(self) -> Mapping[str, int]:
         """The share of each deployment that has one, in percent."""
@@ -83,7 +83,7 @@ class OnlineEndpoint:
         body = {name: found[name] for name in _WRITTEN if found.get(name) is not None}
         body["tags"] = {**(found.get("tags") or {}), **tags}
         self._workspace.put(self._place, {**body, "properties": {**properties, "traffic": dict(traffic)}},
-                            doing=f"divide the traffic of {self.name!r}")
+                            doing=f"divide the traffic of {self.name!r}", seconds=self._workspace.patience.endpoint)
 
     # --- its deployments ---------------------------------------------------------------------------------------------
 
@@ -108,7 +108,8 @@ class OnlineEndpoint:
 
     def remove(self, name: str) -> None:
         """Delete a deployment, which has no share of the traffic; one that is gone is fine."""
-        self._workspace.delete(f"{self._place}/deployments/{name}", doing=f"delete the deployment {name!r}")
+        self._workspace.delete(f"{self._place}/deployments/{name}", doing=f"delete the deployment {name!r}",
+                               seconds=self._workspace.patience.endpoint)
 
     def log(self, name: str, lines: int) -> Sequence[str]:
         """The last lines that a deployment has printed; none when Azure has no log of it."""

@@ -40,6 +40,7 @@ class Patience:
         upload: Seconds for one that brings files along, such as a component's code.
         submit: Seconds for a job, with the data of this machine that it reads.
         download: Seconds for an output.
+        endpoint: Seconds until an endpoint is made or changed, or a deployment deleted: Azure takes minutes.
     """
 
     attempts: int = 5
@@ -52,6 +53,7 @@ class Patience:
     upload: float = 600.0
     submit: float = 900.0
     download: float = 6 * 3600.0
+    endpoint: float = 1800.0
 
 
 @contextlib.contextmanager

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from mlops_lib.emulator.wire import Request, Response
 from mlops_lib.engines.azureml.online import OnlineEndpoint
 from mlops_lib.engines.azureml.registry import WorkspaceModels
+from mlops_lib.engines.azureml.transport import Patience
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import InputError, JobError, StageError
 from mlops_lib.infra import Stage
@@ -232,3 +234,24 @@ def test_only_what_is_served_can_be_rolled_back(shop: Shop) -> None:
         shop.back()
     with pytest.raises(InputError, match="does not serve 'delays'"):
         roll_back(shop.workspace, shop.name, "delays", shop.said.append)
+
+
+def test_an_endpoint_may_take_longer_than_other_things(stage: Stage, azure: Any) -> None:
+    looks: list[str] = []
+
+    def slow(request: Request) -> Response | None:
+        if "/mfeOperationsStatus/" not in request.path or looks.count(request.path) == 3:
+            return None
+        looks.append(request.path)
+        return Response(body={"status": "InProgress"}, headers={"retry-after-ms": "100"})
+
+    azure.twists.append(slow)
+    with Workspace(stage) as workspace, Workspace(stage, patience=Patience(call=0.1)) as hasty:
+        endpoint = OnlineEndpoint(hasty, "slow-endpoint")
+        endpoint.make(auth="key", tags={}, compute=None, public=True)
+        found = OnlineEndpoint(workspace, "slow-endpoint").read()
+        assert found is not None
+        assert found["properties"]["authMode"] == "Key"
+        azure.world.resources.put(f"{workspace.path}/onlineEndpoints/slow-endpoint/deployments/one", {"properties": {}})
+        endpoint.remove("one")
+        assert OnlineEndpoint(workspace, "slow-endpoint").deployments() == []
