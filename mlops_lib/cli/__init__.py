@@ -400,7 +400,9 @@ def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
 
 
 def _refuse_to_replace(target: Path, output: str, project: Project, job: PipelineJob) -> None:
-    """What is at an output's path is replaced whole: it must not be, hold or lie in anything but an output."""
+    """What is at an output's path is replaced whole: it must not be, hold or lie in anything but an output of its kind."""
+    from ..stores.artifacts import in_the_way
+
     real = Path(os.path.realpath(target))
     for source in project.sources(job):
         kept = Path(os.path.realpath(source))
@@ -412,6 +414,12 @@ def _refuse_to_replace(target: Path, output: str, project: Project, job: Pipelin
         if real == kept or real in kept.parents:
             raise InputError(f"--output {output}={target} would replace {word}", why="a path is replaced whole",
                              fix=f"name a folder of its own: --output {output}={target / output}")
+    type_ = job.outputs[output].type
+    folder = type_ in ("uri_folder", "mltable", "mlflow_model", "triton_model")
+    there = in_the_way(target, folder=folder or (type_ != "uri_file" and target.is_dir()))
+    if there:
+        raise InputError(f"--output {output}={target} is {there}", fix="name another path",
+                         why=f"the output is a {type_}" if type_ else "an output is a file or a folder")
     if (project.root / ".mlops").resolve() in (real, *real.parents):
         raise InputError(f"--output {output}={target} is in the project's .mlops folder", fix="name another path")
 

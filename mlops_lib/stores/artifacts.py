@@ -91,12 +91,26 @@ def _open_up(folder: str) -> None:
             os.chmod(folder, stat.S_IRWXU)
 
 
+def in_the_way(target: Path, *, folder: bool) -> str:
+    """What is at *target* that a folder, or a file, must not take the place of, in words; empty when there is no such thing."""
+    if target.is_dir():
+        return "" if folder or not any(target.iterdir()) else "a folder"
+    if target.is_file():
+        return "a file" if folder else ""
+    return "neither a file nor a folder" if target.exists() else ""  # a device
+
+
 def copy_out(source: Path, target: Path) -> None:
     """Copy an output out of the store, whole or not at all; what was there stays until then, and is replaced whole.
 
     Raises:
-        RunError: the machine refuses.
+        RunError: the machine refuses, or what is there is of another kind: whoever named it meant something else.
     """
+    there = in_the_way(target, folder=source.is_dir())
+    if there:
+        raise RunError(f"the output was not copied to {target}, which is {there}",
+                       why=f"the output is {'a folder' if source.is_dir() else 'a file'}; it is whole in {source}",
+                       fix="give another path")
     fresh = target.parent / f".{target.name}.{secrets.token_hex(4)}"
     old = target.parent / f".{target.name}.{secrets.token_hex(4)}"
     try:

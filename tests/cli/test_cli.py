@@ -206,6 +206,24 @@ def test_a_folder_that_holds_more_than_an_output_is_not_replaced(target: str, co
     assert (copying.root / "data/in.txt").exists()
 
 
+@pytest.mark.parametrize(("output", "there", "words"), [
+    ("folder", "kept.txt", "is a file\n  why: the output is a uri_folder"),
+    ("file", "kept", "is a folder\n  why: the output is a uri_file"),
+    ("file", "pipe", "is neither a file nor a folder"),
+])  # fmt: skip
+def test_an_output_takes_the_place_of_nothing_of_another_kind(output: str, there: str, words: str, project: Callable[..., Any]) -> None:
+    shop = project()
+    shop.component("c", "touch ${{outputs.folder}}/x ${{outputs.file}}", outputs={"folder": "uri_folder", "file": "uri_file"})
+    job = {"component": "../components/c/component.yml", "outputs": {name: f"${{{{parent.outputs.{name}}}}}" for name in ("folder", "file")}}
+    shop.pipeline({"c": job}, outputs={"folder": {"type": "uri_folder"}, "file": {"type": "uri_file"}})
+    (shop.root / "out/kept").mkdir(parents=True)
+    (shop.root / "out/kept/x").touch()
+    (shop.root / "out/kept.txt").touch()
+    os.mkfifo(shop.root / "out/pipe")
+    assert words in shop.mlops("run", "p", "--output", f"{output}=out/{there}", expect=2).stderr
+    assert not (shop.root / ".mlops/runs").exists()
+
+
 def test_a_copy_that_fails_is_said_and_the_result_is_kept(copying: Any) -> None:
     (copying.root / "file").touch()
     done = copying.mlops("run", "p", "--output", "result=file/deep/x", expect=1)

@@ -153,8 +153,8 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "source"
 
 
-@pytest.mark.parametrize("there", ["nothing", "folder", "file", "link to a folder", "dead link"])
-def test_an_output_takes_the_place_of_whatever_was_there(there: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", ["nothing", "folder", "link to a folder", "dead link"])
+def test_a_folder_takes_the_place_of_a_folder_or_a_link_that_was_there(there: str, tmp_path: Path) -> None:
     target = tmp_path / "out/best"
     target.parent.mkdir()
     (tmp_path / "other").mkdir()
@@ -162,8 +162,6 @@ def test_an_output_takes_the_place_of_whatever_was_there(there: str, tmp_path: P
     if there == "folder":
         target.mkdir()
         (target / "old").write_text("old")
-    elif there == "file":
-        target.write_text("old")
     elif "link" in there:
         target.symlink_to(tmp_path / ("other" if there == "link to a folder" else "nowhere"))
     copy_out(output(tmp_path), target)
@@ -174,7 +172,7 @@ def test_an_output_takes_the_place_of_whatever_was_there(there: str, tmp_path: P
     assert [path.name for path in target.parent.iterdir()] == ["best"]
 
 
-def test_a_file_takes_the_place_of_a_file_and_of_a_folder(tmp_path: Path) -> None:
+def test_a_file_takes_the_place_of_a_file_and_of_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "source").write_text("new")
     (tmp_path / "a").write_text("old")
     (tmp_path / "b").mkdir()
@@ -182,6 +180,26 @@ def test_a_file_takes_the_place_of_a_file_and_of_a_folder(tmp_path: Path) -> Non
         copy_out(tmp_path / "source", tmp_path / name)
         assert (tmp_path / name).read_text() == "new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c", "source"]
+
+
+def test_a_copy_takes_the_place_of_nothing_of_another_kind(tmp_path: Path) -> None:
+    folder, file = output(tmp_path), tmp_path / "file"
+    file.write_text("new")
+    (tmp_path / "kept").write_text("old")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/x").write_text("old")
+    os.mkfifo(tmp_path / "pipe")
+    for source, target, words in (
+        (folder, "kept", "which is a file\n  why: the output is a folder"),
+        (file, "full", "which is a folder\n  why: the output is a file"),
+        (file, "pipe", "which is neither a file nor a folder"),
+        (folder, "pipe", "which is neither a file nor a folder"),
+    ):
+        with pytest.raises(RunError) as caught:
+            copy_out(source, tmp_path / target)
+        assert words in str(caught.value)
+    assert (tmp_path / "kept").read_text() == (tmp_path / "full/x").read_text() == "old"
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_copy_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
