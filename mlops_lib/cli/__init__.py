@@ -384,12 +384,14 @@ def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
             result = project.run(job, name, catalogue, request=request, jobs=request["jobs"], reuse=request["cache"],
                                  isolate=request.get("isolate"), listener=listener)
     from ..stores.artifacts import copy_out
+    from ..stores.copies import remember
     from ..stores.records import Status
 
     copied = {}
     for output, target in targets.items():
         if output in result.outputs:
             try:
+                remember(project.root / ".mlops", target)  # first: a copy that is cut short may be made again
                 copy_out(result.outputs[output].path, target)
             except MlopsError as error:
                 result = dataclasses.replace(result, errors=(*result.errors, str(error)))
@@ -402,6 +404,7 @@ def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
 def _refuse_to_replace(target: Path, output: str, project: Project, job: PipelineJob) -> None:
     """What is at an output's path is replaced whole: it must not be, hold or lie in anything but an output of its kind."""
     from ..stores.artifacts import in_the_way
+    from ..stores.copies import holds_something_else
 
     real = Path(os.path.realpath(target))
     for source in project.sources(job):
@@ -420,6 +423,10 @@ def _refuse_to_replace(target: Path, output: str, project: Project, job: Pipelin
     if there:
         raise InputError(f"--output {output}={target} is {there}", fix="name another path",
                          why=f"the output is a {type_}" if type_ else "an output is a file or a folder")
+    if holds_something_else(project.root / ".mlops", target):
+        raise InputError(f"--output {output}={target} would replace a folder in which no run has put an output",
+                         why="a folder is replaced whole, and what is in it would be lost",
+                         fix=f"name a path of its own: --output {output}={target / output}; or remove the folder first")
     if (project.root / ".mlops").resolve() in (real, *real.parents):
         raise InputError(f"--output {output}={target} is in the project's .mlops folder", fix="name another path")
 

@@ -224,6 +224,16 @@ def test_an_output_takes_the_place_of_nothing_of_another_kind(output: str, there
     assert not (shop.root / ".mlops/runs").exists()
 
 
+def test_a_folder_with_other_things_in_it_is_not_replaced(copying: Any) -> None:
+    notes = copying.root / "notes"
+    notes.mkdir()
+    (notes / "mine.txt").write_text("mine")
+    done = copying.mlops("run", "p", "--output", "result=notes", expect=2)
+    assert "would replace a folder in which no run has put an output\n  why: a folder is replaced whole" in done.stderr
+    assert (notes / "mine.txt").read_text() == "mine"
+    assert not (copying.root / ".mlops/runs").exists()
+
+
 def test_a_copy_that_fails_is_said_and_the_result_is_kept(copying: Any) -> None:
     (copying.root / "file").touch()
     done = copying.mlops("run", "p", "--output", "result=file/deep/x", expect=1)
