@@ -621,12 +621,20 @@ def submission(name: str, runs: int, folder: Path) -> None:
                   f"ratio {ratio:.2f} ({limit})")
 
 
+def online(name: str, runs: int, folder: Path) -> None:
+    """Requests of one row to servers of the same model, at 1, 8 and 32 connections."""
+    from online_scoring import measure
+
+    for line in measure(min(runs, 3), folder):
+        say(name, line)
+
+
 BENCHMARKS: Mapping[str, Callable[[str, int, Path], None]] = {
     "help": start, "validate": validate, "components": components, "linear": linear, "sdk": sdk, "large-file": large,
     "mutations": mutations, "chain": chain, "sweep": sweep, "cached": cached, "memory": memory,
     "flights-1": lambda name, runs, folder: flights(name, runs, folder, "0", 1.05),
     "flights-2": lambda name, runs, folder: flights(name, runs, folder, "0,1", 1.0),
-    "parallel": parallel, "scoring": scoring, "score": batch, "submission": submission,
+    "parallel": parallel, "scoring": scoring, "score": batch, "online": online, "submission": submission,
     "terraform": planning,
 }
 

@@ -66,11 +66,10 @@ def test_requests_latency_errors_and_predictions_are_told_but_no_row(
     points = {metric["name"]: metric["data"]["data_points"] for metric in scope["metrics"]}
     assert {point["attributes"]["status"]: point["value"] for point in points["mlops.requests"]} == {200: 1, 400: 2, 500: 1}
     assert sum(point["count"] for point in points["mlops.latency"]) == 4
-    [predictions] = points["mlops.predictions"]
-    assert (predictions["count"], predictions["sum"], predictions["min"], predictions["max"]) == (2, 1.0, 0.25, 0.75)
-    assert predictions["attributes"] == {"model": "flights:3"}
-    bounds = predictions["explicit_bounds"]
-    assert [bounds[at] for at, count in enumerate(predictions["bucket_counts"]) if count] == [0.25, 0.75]
+    [count], [total] = points["mlops.predictions"], points["mlops.predictions.sum"]
+    assert (count["value"], total["value"], count["attributes"]) == (2, 1.0, {"model": "flights:3"})
+    counted = {point["attributes"]["up_to"]: point["value"] for point in points["mlops.predictions.bucket"]}
+    assert counted == {"0.25": 1, "0.75": 1}
     assert points["mlops.predictions.missing"][0]["value"] == 1
     assert metrics["resource_metrics"][0]["resource"]["attributes"]["mlops.model.version"] == "3"
 

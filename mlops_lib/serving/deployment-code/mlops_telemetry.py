@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -87,7 +89,7 @@ class Told:
 
         name, _, version = identity.partition(":")
         about = Resource.create({"service.name": "mlops-scoring", "mlops.model.name": name, "mlops.model.version": version})
-        buckets = {"mlops.latency": _LATENCY, "mlops.rows": _ROWS, "mlops.predictions": _VALUES}
+        buckets = {"mlops.latency": _LATENCY, "mlops.rows": _ROWS}
         # Providers of our own: the server's are for itself, and sends what it likes.
         self._meters = MeterProvider(
             [PeriodicExportingMetricReader(metrics, export_interval_millis=every * 1000)], resource=about,
@@ -100,7 +102,10 @@ class Told:
         self._requests = meter.create_counter("mlops.requests", "{request}", "requests by status")
         self._latency = meter.create_histogram("mlops.latency", "ms", "time until the answer")
         self._rows = meter.create_histogram("mlops.rows", "{row}", "rows of a request")
-        self._predictions = meter.create_histogram("mlops.predictions", "1", "predictions: how many, their sum and spread")
+        # No histogram: it takes one value at a time, which is slow for thousands, and Azure Monitor knows none of its buckets.
+        self._predictions = meter.create_counter("mlops.predictions", "{prediction}", "predictions that are numbers")
+        self._sum = meter.create_up_down_counter("mlops.predictions.sum", "1", "their sum")
+        self._buckets = meter.create_counter("mlops.predictions.bucket", "{prediction}", "predictions by their bucket")
         self._gaps = meter.create_counter("mlops.predictions.missing", "{prediction}", "predictions that are not finite")
         self._model, self._after = {"model": identity}, after
 
@@ -115,22 +120,35 @@ class Told:
         from opentelemetry.trace import SpanKind, Status, StatusCode
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        known = {**self._model, "status": seen.status}
+        known: dict[str, Any] = {**self._model, "status": seen.status}
         self._requests.add(1, known)
         self._latency.record(seen.seconds * 1000, known)
         if seen.status == 200:
             self._rows.record(seen.rows, self._model)
-        for value in seen.predictions:
-            if value is None:
-                self._gaps.add(1, self._model)
-            elif isinstance(value, (int, float)):
-                self._predictions.record(value, self._model)
+        numbers = [value for value in seen.predictions if isinstance(value, (int, float))]
+        if numbers:
+            self._predictions.add(len(numbers), self._model)
+            self._sum.add(sum(numbers), self._model)
+        for place, count in Counter(bisect_left(_VALUES, value) for value in numbers).items():
+            bound = f"{_VALUES[place]:g}" if place < len(_VALUES) else "inf"
+            self._buckets.add(count, {**self._model, "up_to": bound})
+        if gaps := sum(value is None for value in seen.predictions):
+            self._gaps.add(gaps, self._model)
         context = TraceContextTextMapPropagator().extract({name.lower(): value for name, value in seen.headers.items()})
-        span = self._tracer.start_span("score", context, SpanKind.SERVER, start_time=seen.begun, attributes={
-            **known, "rows": seen.rows, **({"fields": list(seen.fields)[:_FIELDS]} if seen.fields else {})})
+        about = {**known, "http.request.method": "POST", "http.response.status_code": seen.status, "rows": seen.rows}
+        if seen.fields:
+            about["fields"] = list(seen.fields)[:_FIELDS]
+        span = self._tracer.start_span("score", context, SpanKind.SERVER, start_time=seen.begun, attributes=about)
         if seen.status >= 500:
             span.set_status(Status(StatusCode.ERROR))
         span.end(seen.begun + round(seen.seconds * 1e9))
+
+    def lead(self) -> None:
+        """Be the process's provider of tracers when there is none: Azure Monitor's exporter asks that one who it is."""
+        from opentelemetry import trace
+
+        if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+            trace.set_tracer_provider(self._tracers)
 
     def close(self) -> None:
         """Send what has not been sent."""
@@ -149,7 +167,9 @@ def from_environment(environ: Mapping[str, str], identity: str) -> Telemetry:
             from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter, AzureMonitorTraceExporter
 
             told = {"connection_string": environ[_AZURE]}
-            return Told(identity, AzureMonitorMetricExporter(**told), AzureMonitorTraceExporter(**told), every)
+            found = Told(identity, AzureMonitorMetricExporter(**told), AzureMonitorTraceExporter(**told), every)
+            found.lead()
+            return found
         if environ.get(_LOCAL):
             return _local(environ[_LOCAL], identity, every)
     except Exception as error:  # the connection string must not be in the log, and an error's text may repeat it

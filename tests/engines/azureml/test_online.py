@@ -62,7 +62,7 @@ class Shop:
 
     def deploy(self, version: int, script: str = "good", say: Callable[[str], None] | None = None, **wishes: Any) -> Outcome:
         self.said = []
-        wish = Wish(endpoint=self.name, instance_type="Standard_DS3_v2", **{**FAST, **wishes})
+        wish = Wish(endpoint=self.name, **{"instance_type": "Standard_DS3_v2", **FAST, **wishes})
         return roll_out(self.workspace, self.make(version, script), wish, say or self.said.append)
 
     def back(self) -> Outcome:
@@ -224,6 +224,14 @@ def test_a_compute_is_a_kubernetes_cluster_of_the_workspace(shop: Shop) -> None:
     assert caught.value.why == "there is no such compute"
     with pytest.raises(StageError, match="has no Kubernetes compute 'cpu'"):
         shop.deploy(1, compute="cpu")
+    shop.workspace.put("computes/arc", {"location": "westeurope", "properties": {
+        "computeType": "Kubernetes", "resourceId": "/k", "properties": {"namespace": "default"}}}, doing="attach a cluster")
+    assert shop.deploy(1, compute="arc", instance_type="").changed
+    properties = (shop.endpoint.deployment("m1-good") or {})["properties"]
+    assert (properties["endpointComputeType"], properties.get("instanceType")) == ("Kubernetes", None)
+    assert (shop.endpoint.read() or {})["properties"]["compute"].endswith("/computes/arc")
+    with pytest.raises(InputError, match="is on Kubernetes"):
+        shop.deploy(2)
 
 
 def test_only_what_is_served_can_be_rolled_back(shop: Shop) -> None:
