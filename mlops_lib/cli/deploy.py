@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +109,8 @@ def _models(workspace: Any) -> WorkspaceModels:
 def _deployment(models: WorkspaceModels, name: str, wanted: str, sample: Path | None, wish: Wish, *,
                 champion_only: bool) -> Deployment:
     """The deployment of a version in the stage's workspace."""
+    import tempfile
+
     from ..serving.deployment import describe
     from ..serving.servable import fetch, read, request_of
     from ..stores.models import CHAMPION, champion_among, find_version
@@ -135,6 +135,8 @@ def _no_champion(stage: str, version: ModelVersion, champion: ModelVersion | Non
 
 
 def _read(file: Path) -> Mapping[str, Any]:
+    import json
+
     try:
         found = json.loads(file.read_bytes())
     except ValueError as error:
