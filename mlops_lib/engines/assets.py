@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..catalogue import Catalogue
+from ..document import Table, plain
 from ..errors import InputError, Place
-from ..inspection import is_local, local_path
+from ..inspection import is_local, local_code, local_path
 from ..spec import Asset, CommandComponent, Component, Environment, OtherComponent, PipelineComponent
 from ..spec.ports import NOWHERE
+from ..stores.snapshots import snapshot
 from ..stores.store import Store
 from .azureml.submission import digest, environment_key
 from .local.facts import code_files
@@ -112,14 +114,40 @@ def _content(spec: Component | Environment | Asset, code: str, catalogue: Catalo
         inside = {name: _content(job.component, _code(job.component, store), catalogue, store)
                   for name, job in spec.jobs.items() if job.component is not None}
         return digest([told, inside])
-    environment = catalogue.environment(getattr(spec, "environment", None), spec.folder)
-    return digest([told, code, environment_key(environment, store) or str(getattr(spec, "environment", None))])
+    environments = [environment_key(catalogue.environment(given, spec.folder), store) or str(given)
+                    for given in _environments(spec)]
+    return digest([told, code, environments])
+
+
+def _environments(spec: CommandComponent | OtherComponent) -> list[str | Environment | None]:
+    """The environments that a component names, or writes out: its own, and of a parallel one its task's."""
+    if isinstance(spec, CommandComponent):
+        return [spec.environment]
+    found = [table.get("environment") for table in _tables(spec)]
+    return [Environment.from_document(given, folder=spec.folder) if isinstance(given, Table) else str(plain(given))
+            for given in found if given is not None]
+
+
+def _tables(spec: OtherComponent) -> list[Table]:
+    """Where a component that is not a command says its code and environment: itself, and of a parallel one its task."""
+    task = spec.document.get("task")
+    return [spec.document, task] if isinstance(task, Table) else [spec.document]
 
 
 def _code(spec: Any, store: Store) -> str:
-    if not isinstance(spec, CommandComponent):
-        return ""
-    entries = code_files(spec, store.folder / "zips")
+    """The digest of the code that goes along with a component; empty when none does."""
+    if isinstance(spec, CommandComponent):
+        entries = list(code_files(spec, store.folder / "zips"))
+    elif isinstance(spec, OtherComponent):
+        entries = []
+        for table in _tables(spec):
+            told = {key: plain(table.entries[key]) for key in ("code", "additional_includes") if key in table.entries}
+            code = local_code(told.get("code"), spec.folder)
+            includes = [Path(spec.folder, str(include)) for include in told.get("additional_includes") or ()]
+            if code is not None or includes:
+                entries += snapshot(code, includes, zips=store.folder / "zips")
+    else:
+        entries = []
     return store.digests.named(entries)[0] if entries else ""
 
 

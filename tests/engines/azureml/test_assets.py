@@ -105,6 +105,28 @@ def test_a_version_that_exists_with_other_content_is_refused_and_nothing_is_regi
     assert written(azure) == []
 
 
+def test_the_code_and_environment_of_a_parallel_component_are_its_content(project: Project, stage: Stage) -> None:
+    folder = project.root / "components" / "count"
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "count.py").write_text("def init(): pass\ndef run(batch): return batch\n")
+    (folder / "component.yml").write_text(json.dumps({
+        "$schema": "https://azuremlschemas.azureedge.net/latest/parallelComponent.schema.json", "type": "parallel", "name": "count",
+        "inputs": {"rows": {"type": "uri_folder"}}, "outputs": {"out": {"type": "uri_file"}}, "input_data": "${{inputs.rows}}",
+        "mini_batch_size": "1", "resources": {"instance_count": 1}, "max_concurrency_per_instance": 1,
+        "task": {"type": "run_function", "code": "src", "entry_script": "count.py", "append_row_to": "${{outputs.out}}",
+                 "environment": "file:../../environments/py/environment.yml"}}))
+    file = "components/count/component.yml"
+    assert register(project, "component", stage, file) == [("count", "1", True)]
+    assert register(project, "component", stage, file) == [("count", "1", False)]
+    edit(project, "components/count/src/count.py", "return batch", "return list(batch)")
+    assert register(project, "component", stage, file) == [("count", "2", True)]
+    edit(project, "environments/py/environment.yml", "python:3.12", "python:3.13")
+    assert register(project, "component", stage, file) == [("count", "3", True)]
+    assert register(project, "component", stage, file) == [("count", "3", False)]
+    edit(project, file, '"file:../../environments/py/environment.yml"', '{"image": "python:3.12"}')
+    assert register(project, "component", stage, file) == [("count", "4", True)]
+
+
 def test_words_about_a_version_are_not_its_content(project: Project, stage: Stage) -> None:
     register(project, "component", stage)
     edit(project, FILES["component"], "name: prep\n", "name: prep\ndescription: other words\ntags: {a: b}\n")
