@@ -78,6 +78,16 @@ def test_a_stage_is_shown_for_people_and_for_programs(shop: Path) -> None:
     assert "crx" in shown
 
 
+def test_when_instances_stop_and_which_clusters_are_attached_is_shown(shop: Path) -> None:
+    computes = {"anna": {"kind": "instance", "vm_size": "Standard_DS3_v2", "idle_shutdown": "PT1H", "schedules": {
+        "evening": {"action": "stop", "cron": "0 19 * * *", "time_zone": "UTC"}}}}
+    kubernetes = {"k8s": {"cluster_id": "/x/managedClusters/aks", "namespace": "jobs", "instance_type": None}}
+    (shop / "dev.json").write_text(json.dumps(OUTPUTS | {"computes": computes, "kubernetes": kubernetes}))
+    lines = [" ".join(line.split()) for line in mlops("show", "dev", cwd=shop).stdout.splitlines()]
+    assert "anna instance Standard_DS3_v2 stops when idle for PT1H, stop 0 19 * * * UTC" in lines
+    assert "k8s kubernetes aks namespace jobs" in lines
+
+
 def test_a_stage_that_cannot_be_reached_exits_with_four(shop: Path) -> None:
     for command in ("show", "check"):
         done = mlops(command, "qa", cwd=shop)

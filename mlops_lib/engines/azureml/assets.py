@@ -14,6 +14,7 @@ from ...errors import InputError, StageError, did_you_mean, listing
 from ...spec import CommandComponent
 from ..assets import SEGMENTS, Registered, Wanted
 from . import preflight, sdk
+from .registration import waves
 from .submission import digest
 from .workspace import Workspace
 
@@ -38,11 +39,8 @@ def register(workspace: Workspace, things: Sequence[Wanted], catalogue: Catalogu
                          fix="give another version, or leave it out for the next number")
     fresh = [one for one in things if not _is(one, there[one])]
     environments = _environments(workspace, fresh, catalogue)
-    # Two uploads of the same code at once get in each other's way: the first of each brings it, the others find it.
-    first = {one.code or one.content: one for one in reversed(fresh)}
     made: dict[Wanted, Registered] = {}
-    for wave in ([one for one in fresh if first[one.code or one.content] is one],
-                 [one for one in fresh if first[one.code or one.content] is not one]):
+    for wave in waves(fresh, lambda one: one.code or one.content):
         with sdk.muted():
             done = workspace.each(lambda one: _create(workspace, one, environments, new=not there[one]), wave)
         made.update(zip(wave, done, strict=True))

@@ -14,7 +14,7 @@ from ...errors import InputError, StageError
 from ...graph import External, FromStep, Given, Graph
 from ...inspection import is_local
 from ...references import DatastorePath, parse_reference
-from ...spec import MODEL_TYPES, Data, PipelineJob
+from ...spec import Data, PipelineJob
 from ...stores.artifacts import remove
 from ...stores.database import translated
 from ...stores.records import RunRecord
@@ -181,7 +181,7 @@ class Bringing:
                 _copy(source, sink)
 
         self._workspace.each(bring, found)
-        single = len(found) == 1 and (type_ == "uri_file" or (found[0].path == path and type_ not in MODEL_TYPES))
+        single = len(found) == 1 and (type_ == "uri_file" or found[0].path == path)
         return target / name(found[0]) if single else target
 
 

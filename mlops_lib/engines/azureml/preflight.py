@@ -127,6 +127,8 @@ def _unfit(one: Named, properties: Mapping[str, Any]) -> str:
 
 
 def _hint(stage: Stage, one: Named) -> str:
+    if one.kind == "compute" and one.name in stage.computes and stage.computes[one.name].kind == "kubernetes":
+        return f"; it is to be attached: mlops stage configure {stage.name}"
     names = {"compute": stage.computes, "datastore": stage.datastores}.get(one.kind)
     if names is not None:
         return f"; Terraform made {listing(sorted(names))}: {did_you_mean(one.name, [*names, *_DATASTORES])}" if names else \

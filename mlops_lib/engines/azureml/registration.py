@@ -7,11 +7,11 @@ give the same ids.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ...fingerprint import Facts
 from ...graph import External, Graph
@@ -22,6 +22,8 @@ from . import sdk
 from .labels import Labels, environment
 from .submission import Submission, digest, environment_key
 from .workspace import Workspace
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,11 +154,7 @@ class Registration:
             groups.setdefault(f"component {told[part.name]}", []).append(part)
         ids = self._known.find(groups)
         missing = [key for key in groups if key not in ids]
-        # Two uploads of the same code at once get in each other's way: the first of each brings it, the others find it.
-        first: dict[str, str] = {}
-        for key in missing:
-            first.setdefault(self._facts.code.get(groups[key][0].name) or key, key)
-        for wave in (list(first.values()), [key for key in missing if key not in first.values()]):
+        for wave in waves(missing, lambda key: self._facts.code.get(groups[key][0].name) or key):
             fresh = self._workspace.each(lambda key: self._register(groups[key][0]), wave)
             self._note(ids, dict(zip(wave, fresh, strict=True)))
         for key, group in groups.items():
@@ -172,6 +170,16 @@ class Registration:
         self.used_memory = self.used_memory or bool(ids)
         ids.update(fresh)
         self._known.remember(fresh)
+
+
+def waves(items: Iterable[Item], code: Callable[[Item], str]) -> tuple[list[Item], list[Item]]:
+    """*items* in two parts, one to be registered after the other: uploads of the same code at once get in each other's way.
+
+    The first of each code brings it, the others find it.
+    """
+    first: dict[str, Item] = {}
+    rest = [item for item in items if first.setdefault(code(item), item) is not item]
+    return list(first.values()), rest
 
 
 def load(submission: Submission) -> Any:
@@ -202,4 +210,4 @@ def _sdk_version() -> str:
     return version
 
 
-__all__ = ["Registration", "load"]
+__all__ = ["Registration", "load", "waves"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mlops_lib.engines.azureml.bringing import _asset_in
 from mlops_lib.engines.azureml.inspecting import inspect
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import StageError
@@ -63,7 +64,11 @@ def project(tmp_path: Path) -> Project:
     text = path.read_text().replace("path: ../data", "path: azureml://datastores/partner/paths/rows/")
     path.write_text(text.replace("jobs:\n", "outputs:\n  table: {type: uri_folder, name: flights-table}\njobs:\n")
                     + "    outputs: {made: '${{parent.outputs.table}}'}\n  here:\n    type: command\n"
-                      "    component: ../components/prep/component.yml\n    inputs: {source: {type: uri_folder, path: ../data}}\n")
+                      "    component: ../components/prep/component.yml\n    inputs: {source: {type: uri_folder, path: ../data}}\n"
+                      "  asset:\n    type: command\n    component: ../components/train/component.yml\n"
+                      "    inputs: {source: {type: uri_folder, path: 'azureml:rows@latest'}}\n")
+    (tmp_path / "rows.yml").write_text("name: rows\ntype: uri_folder\npath: ./data\n"
+                                       "$schema: https://azuremlschemas.azureedge.net/latest/data.schema.json\n")
     return Project(tmp_path)
 
 
@@ -76,6 +81,7 @@ def test_data_of_another_subscription_is_read_what_is_made_is_registered_and_a_s
     assert (report.lacks, report.unread) == ((), ())
     assert "AzureBlob stpartner/landing" in [fact.about for fact in report.facts]
 
+    assert mlops("data", "register", "rows.yml", "--on", "dev").code == 0
     done = mlops("run", "p", "--on", "dev", "--json")
     assert done.code == 0, done.out + done.err
     run = json.loads(done.out)["run"]
@@ -95,16 +101,22 @@ def test_data_of_another_subscription_is_read_what_is_made_is_registered_and_a_s
     made = Path(json.loads(again.out)["outputs"]["made"]["path"])
     assert (made / "rows.csv").read_text() == "first\nsecond\n0.5\n0.5\n"
     azure.calls.clear()
-    assert mlops("step", run, "train", "--json").code == 0
+    job, name, _ = project.load("p")
+    store = project.store()
+    assert project.bring_inputs(store.records.run(run), "train", job, project.graph(job, name), store) == {}
+    store.close()
     assert not [call for call in azure.requests() if call.path.endswith("/rundata")], "what is here is not brought again"
 
-    # one with data of the datastore, which is not on this machine; and one with data of this machine, as it was then
+    # with data of a datastore and of a data asset, which are not on this machine; and with data of it, as it was then
     again = mlops("step", run, "prep")
     assert "prep | read ['first.csv', 'second.csv']" in again.err, again.err
     (project.root / "data" / "rows.csv").write_text("other\n")
     again = mlops("step", run, "here", "--json")
     made = Path(json.loads(again.out)["outputs"]["made"]["path"])
     assert (made / "rows.csv").read_text() == "a\n1\n0.5\n"
+
+    again = mlops("step", run, "asset", "--json")
+    assert (Path(json.loads(again.out)["outputs"]["made"]["path"]) / "rows.csv").read_text() == "a\n1\n0.5\n"
 
     missing_step = mlops("step", run, "tarin")
     assert (missing_step.code, "did you mean 'train'?" in missing_step.err) == (2, True)
@@ -115,7 +127,9 @@ def test_data_of_another_subscription_is_read_what_is_made_is_registered_and_a_s
     assert (gone.code, "nothing is left of azureml://datastores/partner/paths/rows/" in gone.err) == (4, True), gone.err
 
 
-def test_a_step_whose_inputs_were_never_made_cannot_run_here(project: Project, partner: Stage, azure: ScriptedAzure, mlops: Mlops) -> None:
+def test_a_step_whose_inputs_were_never_made_cannot_run_here(project: Project, partner: Stage, mlops: Mlops) -> None:
+    path = project.root / "pipelines" / "p.yml"
+    path.write_text(path.read_text().replace("azureml:rows@latest", "../data"))
     (project.root / "components" / "prep" / "src" / "main.py").write_text("raise SystemExit('no')\n")
     failed = mlops("run", "p", "--on", "dev", "--json")
     assert failed.code == 1
@@ -210,3 +224,16 @@ def test_a_run_that_its_stage_has_no_more_brings_nothing(plain: Project, stage: 
     with pytest.raises(ValueError, match="was on this machine"):
         plain.bring_inputs(replace(record, stage=None), "prep", job, plain.graph(job, name), store)
     store.close()
+
+
+@pytest.mark.parametrize(("address", "asset"), [
+    ("azureml:rows:1", ("", "rows", "1")),
+    ("azureml:/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w/data/rows/versions/2",
+     ("data", "rows", "2")),
+    ("azureml://locations/westeurope/workspaces/w/models/best/versions/3", ("models", "best", "3")),
+    ("azureml://subscriptions/s/resourcegroups/g/workspaces/w/components/c/versions/1", ("", "", "")),
+    ("azureml://datastores/raw/paths/rows", ("", "", "")),
+    ("https://example.com/rows.csv", ("", "", "")),
+])  # fmt: skip
+def test_the_asset_that_an_address_means_is_read_in_every_form(address: str, asset: tuple[str, str, str]) -> None:
+    assert _asset_in(address) == asset

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +68,18 @@ def test_a_dry_run_says_the_same_and_changes_nothing(wishes: Stage, azure: Scrip
     assert len(run(wishes, dry_run=True)) == 3
     assert {call.method for call in azure.requests(Service.MANAGEMENT)} == {"GET"}
     assert len(run(wishes)) == 3
+
+
+def test_a_run_on_a_cluster_that_is_not_attached_yet_says_what_attaches_it(wishes: Stage) -> None:
+    from mlops_lib.catalogue import Catalogue
+    from mlops_lib.engines.azureml.preflight import Named, lacking
+
+    with Workspace(wishes) as workspace:
+        catalogue = Catalogue(Path())
+        told = lacking(workspace, [Named("compute", "k8s")], catalogue)
+        assert [line.partition("; ")[2] for line in told] == ["it is to be attached: mlops stage configure dev"]
+        configure(workspace)
+        assert lacking(workspace, [Named("compute", "k8s")], catalogue) == []
 
 
 def test_only_what_differs_is_changed_and_the_same_said_otherwise_is_no_difference(wishes: Stage) -> None:

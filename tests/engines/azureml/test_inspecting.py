@@ -194,6 +194,16 @@ def test_what_may_not_be_seen_is_said_and_is_no_lack(stage: Stage, azure: Script
     assert all(unread.why for unread in report.unread)
 
 
+def test_lists_are_read_to_their_last_page(stage: Stage, azure: ScriptedAzure) -> None:
+    def first_page(request: Request) -> Response | None:
+        if request.path.endswith(("/computes", "/datastores", "/roleAssignments", "/usages")) and "$skipToken" not in request.query:
+            return Response(body={"value": [], "nextLink": f"https://{request.host}{request.target}&$skipToken=0"})
+        return None
+
+    azure.twists.append(first_page)
+    assert look(stage).lacks == ()
+
+
 def test_an_azure_that_does_not_answer_is_no_report(stage: Stage, azure: ScriptedAzure) -> None:
     azure.twists.append(lambda request: Problem(503, "Busy", "later").response() if request.path.endswith("/usages") else None)
     with pytest.raises(StageError, match="read the quota"):

@@ -8,6 +8,7 @@ import pytest
 
 from mlops_lib.emulator.router import Service
 from mlops_lib.engines.azureml import schedules
+from mlops_lib.engines.azureml.history import History
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import InputError, StageError
 from mlops_lib.infra import Stage
@@ -65,11 +66,10 @@ def test_a_schedule_is_created_with_what_its_job_needs_and_starts_it_when_it_fir
     with Workspace(stage) as workspace:
         told = workspace.post(f"{workspace.path}/schedules/nightly/trigger", {}, doing="fire it", version="2024-01-01-preview")
         job = told["submissionId"]
-        for _ in range(400):
-            found = workspace.find(f"jobs/{job}", doing="look")
-            if found["properties"]["status"] in ("Completed", "Failed"):
-                break
+        history = History(workspace)
+        while not history.details(job).over:
             time.sleep(0.05)
+        found = workspace.find(f"jobs/{job}", doing="look")
     assert found["properties"]["status"] == "Completed"
     assert found["properties"]["properties"]["azureml.scheduleName"] == "nightly"
 
@@ -131,6 +131,35 @@ def test_changes_that_the_schedule_makes_to_its_job_are_in_it(project: Project, 
     definition = body["action"]["jobDefinition"]
     assert definition["experimentName"] == "nights"
     assert definition["inputs"]["raw"]["uri"].rstrip("/").endswith("/more")
+
+
+def test_labels_are_versions_until_it_is_created_again(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    (project.root / "rows.yml").write_text("$schema: https://azuremlschemas.azureedge.net/latest/data.schema.json\n"
+                                           "name: rows\ntype: uri_folder\npath: ./data\n")
+    edit(project, "pipelines/p.yml", "path: ../data", "path: azureml:rows@latest")
+
+    def reads() -> str:
+        body = azure.world.resources.get(f"{stage.workspace['id']}/schedules/nightly").properties
+        uri = body["action"]["jobDefinition"]["inputs"]["raw"]["uri"]
+        return str(uri).rpartition("rows")[2]
+
+    project.register("data", [project.root / "rows.yml"], on=stage)
+    assert (create(project, stage)[1], reads()) == ("created", "/versions/1")
+    (project.root / "data" / "rows.csv").write_text("b\n")
+    project.register("data", [project.root / "rows.yml"], on=stage)
+    assert (create(project, stage)[1], reads()) == ("changed", "/versions/2")
+
+
+def test_what_azure_fills_in_when_it_fires_is_left_to_it(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    when = "${{creation_context.trigger_time}}"
+    edit(project, "pipelines/p.yml", "jobs:\n", "  rate: 0.1\njobs:\n")
+    edit(project, "pipelines/p.yml", "source: '${{parent.inputs.raw}}'", "source: '${{parent.inputs.raw}}', rate: '${{parent.inputs.rate}}'")
+    edit(project, "components/prep/component.yml", "type: number, default: 0.5", "type: string")
+    edit(project, "schedules/nightly.yml", "create_job: ../pipelines/p.yml",
+         f"create_job:\n  type: pipeline\n  job: ../pipelines/p.yml\n  inputs: {{rate: '{when}'}}")
+    create(project, stage)
+    body = azure.world.resources.get(f"{stage.workspace['id']}/schedules/nightly").properties
+    assert body["action"]["jobDefinition"]["inputs"]["rate"]["value"] == when
 
 
 def test_what_was_deleted_there_is_registered_once_more(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
