@@ -631,6 +631,25 @@ class Project:
         finally:
             store.close()
 
+    def bring_output(self, run: RunRecord, name: str) -> None:
+        """Bring the output *name* of the steps of a run on Azure ML to this machine, unless it is here.
+
+        Raises:
+            StageError: its stage cannot be reached, or has the job no more.
+        """
+        from .engines.azureml.bringing import Bringing
+        from .engines.azureml.workspace import Workspace
+        from .stores.store import Store
+
+        if run.stage is None:
+            return
+        store = Store.open(self.root)
+        try:
+            with Workspace(self.stage(run.stage, outputs=run.request.get("stage_outputs"))) as workspace:
+                Bringing(workspace, run, store).output(name)
+        finally:
+            store.close()
+
     def _with_champion(self, job: PipelineJob, pipeline: str, stage: Stage) -> PipelineJob:
         """The score pipeline as it was exported, with the champion of *stage* in the place of the newest version."""
         model = job.inputs.get("model")

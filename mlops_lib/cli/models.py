@@ -29,6 +29,10 @@ in_option = click.option("--in", "--on", "where", metavar="STAGE", default="runs
                          help="Whose models: those of runs on this machine, or of a stage.")
 
 
+evidence_option = click.option("--evidence", metavar="DIR|RUN",
+                               help="An evaluation in a folder, or that of a past run, also of one on a stage.")
+
+
 @cli.group()
 def models() -> None:
     """Models that runs have registered, and the champions of stages.
@@ -193,7 +197,7 @@ def _show(found: RunModels | Shelf, name: str, store: Store, as_json: bool) -> N
 
 @models.command("compare")
 @click.argument("names", nargs=-1, metavar="[STAGE/]NAME[:VERSION]...")
-@click.option("--evidence", metavar="DIR", type=click.Path(exists=True), help="An evaluation that is not of a run here.")
+@evidence_option
 @click.option("--html", metavar="FILE", type=click.Path(dir_okay=False), help="Write a page with plots as well.")
 @stage_options
 @json_option
@@ -207,8 +211,9 @@ def compare_models(context: click.Context, names: tuple[str, ...], evidence: str
     from ..comparison import page, rows_of
 
     store = _store(context)
-    known = _evaluations(store, evidence)
-    with _registries(_project(context), store, local, outputs) as registries:
+    project = _project(context)
+    known = _evaluations(project, store, evidence)
+    with _registries(project, store, local, outputs) as registries:
         found = _compared(registries, known, names)
     if html is not None:
         from ..stores.database import translated
@@ -224,10 +229,20 @@ def compare_models(context: click.Context, names: tuple[str, ...], evidence: str
         _say(f"measured on the same {data.rows:,} rows ({data.digest[:19]})" + (f"; see {html}" if html else ""))
 
 
-def _evaluations(store: Store, evidence: str | None) -> Evaluations:
-    from ..stores.evaluations import Evaluation, Evaluations
+def _evaluations(project: Project, store: Store, evidence: str | None) -> Evaluations:
+    """All that are known, or those that *evidence* names; of a run on a stage they are brought here first."""
+    from ..stores.evaluations import OUTPUT, Evaluation, Evaluations
 
-    return Evaluations([Evaluation.read(Path(evidence))]) if evidence is not None else Evaluations.of(store)
+    if evidence is None:
+        return Evaluations.of(store)
+    if Path(evidence).exists():
+        return Evaluations([Evaluation.read(Path(evidence))])
+    try:
+        run = store.records.run(evidence)
+    except InputError as error:
+        raise InputError(f"{evidence!r} is neither a folder nor a past run", why=error.why, fix=error.fix) from None
+    project.bring_output(run, OUTPUT)
+    return Evaluations.of_run(store, run.id)
 
 
 def _compared(registries: Registries, known: Evaluations, names: Sequence[str]) -> list[Evidence]:
@@ -297,7 +312,7 @@ def tag_model(context: click.Context, name: str, tags: tuple[str, ...], remove: 
 @click.option("--gate", "gate_file", metavar="FILE", type=click.Path(),
               help="The gate, when the settings name none for the stage.")
 @click.option("--approved-by", metavar="WHO", help="Who has approved it.")
-@click.option("--evidence", metavar="DIR", type=click.Path(exists=True), help="An evaluation that is not of a run here.")
+@evidence_option
 @stage_options
 @json_option
 @click.pass_context
@@ -317,7 +332,7 @@ def promote_model(context: click.Context, name: str, source: str, target: str, g
         to = registries.stage(target)
         gate, shown, content = project.gate(target, gate_file)
         models_, version = _candidate(registries, source, target, name)
-        known = _evaluations(store, evidence)
+        known = _evaluations(project, store, evidence)
         losses = [gate.confidence.loss] if gate.confidence is not None else []
         rule = project.settings.stages.get(target)
         request = Request(gate=gate, gate_file=shown, gate_text=content, actor=_actor(), approved_by=approved_by,

@@ -7,12 +7,13 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..plan import StoredOutput
 from ..promote import Evidence, evidence_of
 from .store import Store
 
@@ -96,9 +97,27 @@ class Evaluations:
 
     @classmethod
     def of(cls, store: Store) -> Evaluations:
-        """Those that runs here have made, and that are still what they were; what is no evaluation is passed over."""
+        """Those that runs have made, and that are still what they were; what is no evaluation is passed over."""
+        return cls._of(store, store.records.outputs_named(OUTPUT))
+
+    @classmethod
+    def of_run(cls, store: Store, run: str) -> Evaluations:
+        """Those of one run.
+
+        Raises:
+            InputError: it has made none, or they are not what they were.
+        """
+        outputs = [step.outputs[OUTPUT] for step in reversed(store.records.steps(run)) if OUTPUT in step.outputs]
+        made = cls._of(store, outputs)
+        if not made.found:
+            raise InputError(f"run {run} has no evaluation", why=f"no output {OUTPUT!r} of its steps is one" if outputs
+                             else f"none of its steps has an output {OUTPUT!r}", fix="name a run of the evaluate pipeline")
+        return made
+
+    @classmethod
+    def _of(cls, store: Store, outputs: Iterable[StoredOutput]) -> Evaluations:
         found = []
-        for output in store.records.outputs_named(OUTPUT):
+        for output in outputs:
             path = store.folder / output.path
             if os.path.isfile(path / FILE) and store.artifacts.intact(output):
                 with contextlib.suppress(InputError):
@@ -114,7 +133,8 @@ class Evaluations:
         """
         ours = next((evaluation for evaluation in self.found if candidate in evaluation.models), None)
         new = ours.evidence(candidate, model=name, losses=losses) if ours else Evidence(
-            model=name, digest=candidate, why="no evaluation knows its bytes; evaluate it: mlops run evaluate")
+            model=name, digest=candidate,
+            why="no evaluation knows its bytes; evaluate it: mlops run evaluate; of a run on a stage: --evidence RUN")
         if champion is None:
             return new, None
         known = [evaluation for evaluation in self.found if champion in evaluation.models]

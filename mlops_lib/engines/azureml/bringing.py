@@ -70,6 +70,19 @@ class Bringing:
 
     # --- what steps made ---------------------------------------------------------------------------------------------
 
+    def output(self, key: str, type_: str = "uri_folder") -> None:
+        """Bring the output of that name of every step that has left one: in the store it is as if made here."""
+        records = {step.name: step for step in self._store.records.steps(self._run.id)}
+        lacking = {name for name, record in records.items() if not self._is_here(record.outputs.get(key))}
+        states = begun(self._history, self._run.id, records) if lacking else {}
+        names = sorted(lacking & states.keys())
+        places = self._workspace.each(lambda name: self._history.outputs(states[name].id), names)
+        for name, there in zip(names, places, strict=True):
+            if key in there:
+                with translated(self._store.folder):
+                    stored = self._adopted({key: (there[key], type_)})
+                self._store.records.save_steps([replace(records[name], outputs={**records[name].outputs, **stored})])
+
     def _outputs(self, graph: Graph, wanted: Mapping[str, Collection[str]]) -> None:
         records = {step.name: step for step in self._store.records.steps(self._run.id)}
         lacking = {step: [key for key in keys if not self._is_here(records[step].outputs.get(key))]

@@ -48,6 +48,44 @@ jobs:
 """
 
 
+JUDGED = """\
+type: pipeline
+settings: {default_compute: azureml:cpu}
+inputs: {loss: '0.5'}
+outputs: {model: {type: mlflow_model, name: shop}}
+jobs:
+  make:
+    type: command
+    component: ../components/made/component.yml
+    inputs: {loss: '${{parent.inputs.loss}}'}
+    outputs: {model: '${{parent.outputs.model}}'}
+  judge:
+    type: command
+    component: ../components/judge/component.yml
+    inputs: {model: '${{parent.jobs.make.outputs.model}}'}
+"""
+JUDGE_COMPONENT = """\
+$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json
+type: command
+name: judge
+inputs: {model: {type: mlflow_model}}
+outputs: {metrics: {type: uri_folder}}
+code: src
+environment: {image: x}
+command: python judge.py ${{inputs.model}} ${{outputs.metrics}}
+"""
+JUDGE = """\
+import hashlib, json, pathlib, sys
+
+model, metrics = map(pathlib.Path, sys.argv[1:])
+files = sorted(path for path in model.rglob("*") if path.is_file())
+lines = (f"{path.relative_to(model).as_posix()}\\0{hashlib.sha256(path.read_bytes()).hexdigest()}\\n" for path in files)
+told = {"digest": hashlib.sha256("".join(lines).encode()).hexdigest(), "metrics": {"loss": float((model / "loss").read_text())}}
+(metrics / "metrics.json").write_text(json.dumps({
+    "schema_version": 2, "test": {"digest": "sha256:1", "rows": 9}, "models": {"a": told}}))
+"""
+
+
 class Shop:
     """A project with a pipeline that registers models, and dev and qa on the local Azure ML."""
 
@@ -134,6 +172,32 @@ def test_a_model_goes_from_a_run_here_to_one_workspace_after_the_other_and_back(
     # A version of the workspace itself: its runs register there, and one of theirs may be the champion.
     told = shop.json("models", "promote", "shop:2", "--from", "dev", "--to", "dev", "--evidence", "evidence")
     assert (told["model"], told["champion"], told["replaced"]) == ("shop:2", "3", "shop:1")
+
+
+def test_a_model_that_was_made_and_measured_on_a_stage_becomes_its_champion(shop: Shop, azure: ScriptedAzure) -> None:
+    for name, text in {"pipelines/judged.yml": JUDGED, "components/judge/component.yml": JUDGE_COMPONENT,
+                       "components/judge/src/judge.py": JUDGE}.items():
+        (shop.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (shop.root / name).write_text(text)
+    azure.run_for_real()
+    project = Project(shop.root)
+    job, name, catalogue = project.load("judged")
+    run = project.run_on(project.stage("dev"), job, name, catalogue, request={})
+    assert run.succeeded
+    promoted = ("models", "promote", "shop:1", "--from", "dev", "--to", "dev")
+    shop("models", "tag", "shop:1", "reviewed=yes", "--in", "dev")
+    refused = [check["told"] for check in shop.json(*promoted, expect=3)["decision"]["checks"] if not check["passed"]]
+    assert any("of a run on a stage: --evidence RUN" in told for told in refused)
+    assert shop.json(*promoted, "--evidence", run.id)["champion"] == "2"
+    lineage = shop.json("models", "show", "shop@champion", "--in", "dev")["lineage"]
+    assert lineage["origin"]["run"] == run.id
+    assert lineage["promotions"][0]["from"] == "dev/shop:1"
+    assert shop.json("models", "compare", "dev/shop")[0]["metrics"] == {"loss": 0.5}, "it is known here from now on"
+    done = shop(*promoted, "--evidence", "gone", expect=2)
+    assert "'gone' is neither a folder nor a past run" in str(done.exception)
+    made = project.run(*project.load("make"), request={}).id
+    done = shop(*promoted, "--evidence", made, expect=2)
+    assert f"run {made} has no evaluation" in str(done.exception)
 
 
 def test_what_still_names_the_old_champion_is_told_with_the_command_that_mends_it(shop: Shop, azure: ScriptedAzure) -> None:
