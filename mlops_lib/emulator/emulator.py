@@ -149,13 +149,13 @@ class Emulator:
             "REQUESTS_CA_BUNDLE": str(self._authority), "SSL_CERT_FILE": str(self._authority),
             "AZURE_TENANT_ID": self.setup.tenant, "AZURE_CLIENT_ID": self.setup.client,
             "AZURE_SUBSCRIPTION_ID": self.setup.subscription,
+            "AZURE_FEDERATED_TOKEN_FILE": str(self._federated),  # beside a secret, too: 'mlops' itself takes none
             # Azure's pace of asking how a job is doing is 2 to 60 s.
             "AZUREML_RUN_POLLING_INTERVAL_MIN": "1", "AZUREML_RUN_POLLING_INTERVAL_MAX": "2",
             f"MLOPS_{self.setup.stage.upper().replace('-', '_')}_OUTPUTS": json.dumps(self.setup.outputs(workspace)),
         }
         if credential == "federated":
-            return {**told, "AZURE_FEDERATED_TOKEN_FILE": str(self._federated),
-                    "AZURE_TOKEN_CREDENTIALS": "WorkloadIdentityCredential"}
+            return {**told, "AZURE_TOKEN_CREDENTIALS": "WorkloadIdentityCredential"}
         return {**told, "AZURE_CLIENT_SECRET": self.world.client_secret, "AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential"}
 
     def add_workspace(self, name: str) -> Mapping[str, Any]:

@@ -69,3 +69,15 @@ def test_a_workload_identity_signs_in_and_renews(azure: ScriptedAzure) -> None:
     assert credential.renewed(token) is not None
     logins = [call for call in azure.requests() if call.route.endswith("/oauth2/v2.0/token")]
     assert len(logins) == 2, "the second was asked for, and not remembered"
+
+
+@pytest.mark.parametrize("credential", ["secret", "federated"])
+def test_the_local_azure_ml_signs_us_in_whichever_credential_others_have(
+    azure: ScriptedAzure, monkeypatch: pytest.MonkeyPatch, credential: str
+) -> None:
+    told = azure.environment(credential=credential)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    found = Credential("dev", azure.setup.tenant, told)
+    assert found.get_token(SCOPE).token
+    assert found.way == "workload identity (OIDC)"

@@ -61,7 +61,8 @@ def _of_cluster(name: str, told: Compute, sizes: Mapping[str, Mapping[str, Any]]
     kind = "lowPriorityCores" if told.low_priority else "dedicatedCores"
     wanted = (told.max_nodes or 0) * size["vCPUs"]
     found = [limits[key] for key in ((kind, str(size.get("family")).lower()), (kind, _TOTAL[kind].lower())) if key in limits]
-    facts = [Fact("quota", limit.name, "Succeeded", f"{limit.used} of {limit.cores} cores in use") for limit in found]
+    facts = [Fact("quota", limit.name, "enough" if wanted <= limit.cores else "too little",
+                  f"{limit.used} of {limit.cores} cores in use") for limit in found]
     lacks = [Lack(what=f"the compute {name!r} cannot grow to its {told.max_nodes} nodes",
                   why=f"they have {wanted} cores ({told.vm_size} has {size['vCPUs']}), and the quota of {limit.name} in "
                       f"{location} is {limit.cores}",

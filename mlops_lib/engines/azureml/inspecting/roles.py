@@ -44,7 +44,7 @@ def _roles(workspace: Workspace) -> Report:
         unmet = [grant for grant in wanted if not grant.met_by(held[grant.who])]
         lacks += [_lack(stage.name, grant) for grant in unmet]
         if wanted and not unmet:
-            facts.append(Fact("roles", wanted[0].on, "Succeeded", f"{len(wanted)} as they should be"))
+            facts.append(Fact("roles", wanted[0].on, "granted", f"{len(wanted)} as they should be"))
     return Report(tuple(facts), tuple(lacks), tuple(unread))
 
 
