@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from ..errors import InputError, MlopsError, did_you_mean
+from ..errors import InputError, MlopsError, Refused, did_you_mean
 from .database import translated
 from .files import files_of
 from .store import Store
@@ -22,6 +23,7 @@ RESERVED = (DEPLOYMENT, PROMOTION, REPLACES, "promoted_by", "promoted_at", "appr
 RUNS = "runs"
 HERE = "on this machine"
 MODEL = "model"  # the kind of asset
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,6 +137,21 @@ class Registry(Models, Protocol):
 
     def repoint(self, olds: Collection[str], new: ModelVersion) -> Iterable[Repointed]:
         """Let what else the stage has, and names one of the versions *olds* of the model, name *new*."""
+
+
+def is_name(name: str) -> bool:
+    """Whether a model may be called that: names become folders, and parts of addresses."""
+    return re.fullmatch(_NAME, name) is not None
+
+
+def check_name(name: str) -> None:
+    """Refuse what is no name for a model.
+
+    Raises:
+        Refused: it is none.
+    """
+    if not is_name(name):
+        raise Refused(f"{name!r} is no name for a model here", why="it has letters, digits, '.', '_' and '-'")
 
 
 def champion_of(models: Models, name: str) -> ModelVersion | None:

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
 import time
@@ -21,12 +20,11 @@ from .database import translated
 from .digests import Whole
 from .files import files_of
 from .locks import exclusive
-from .models import HERE, ModelFile, ModelVersion, Repointed, Stream
+from .models import HERE, ModelFile, ModelVersion, Repointed, Stream, check_name, is_name
 
 FOLDER = "stages"
 KNOWN = ("dev", "qa", "prod")
 _BLOCK = 1 << 20
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _FRESH = ".new-"
 _FACTS, _TAGS, _MODEL = "version.json", "tags.json", "model"
 
@@ -61,7 +59,7 @@ class StageModels:
 
     def versions(self, name: str) -> Sequence[ModelVersion]:
         home = self._home / name
-        if not _NAME.fullmatch(name) or not home.is_dir():
+        if not is_name(name) or not home.is_dir():
             return []
         found = [self._read(entry) for entry in home.iterdir() if entry.name.isdecimal()]
         return sorted(found, key=lambda version: -int(version.version))
@@ -100,6 +98,7 @@ class StageModels:
 
     @contextlib.contextmanager
     def claim(self, name: str) -> Iterator[None]:
+        check_name(name)
         home = self._home / name
         with translated(home):
             home.mkdir(parents=True, exist_ok=True)
@@ -113,8 +112,7 @@ class StageModels:
     def write(self, version: ModelVersion, contents: Iterable[tuple[str, Stream]],
               notes: Mapping[str, bytes]) -> ModelVersion:
         home = self._home / version.name
-        if not _NAME.fullmatch(version.name):
-            raise Refused(f"{version.name!r} is no name for a model here", why="it has letters, digits, '.', '_' and '-'")
+        check_name(version.name)
         with translated(home):
             home.mkdir(parents=True, exist_ok=True)
             for left in home.glob(f"{_FRESH}*"):  # of a process that was killed; nobody else is at it

@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import re
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
 from ...errors import InputError, MlopsError, Refused
-from ...references import DatastorePath, parse_reference
+from ...references import DatastorePath, escapes, parse_reference
 from ...spec import MODEL_TYPES
 from ...stores.digests import Whole
-from ...stores.models import LINEAGE, ModelFile, ModelVersion, Repointed, Stream, promotion_of
+from ...stores.models import LINEAGE, ModelFile, ModelVersion, Repointed, Stream, check_name, is_name, promotion_of
 from . import frozen
 from .blobs import Blob, Blobs
 from .history import moment
@@ -29,7 +28,6 @@ _MODEL: Final = "model"
 _PIECE: Final = 1 << 20
 _TRIES: Final = 10
 _READ_ONLY: Final = ("provisioningState",)
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
 
 class WorkspaceModels:
@@ -88,6 +86,9 @@ class WorkspaceModels:
     def files(self, version: ModelVersion) -> Sequence[ModelFile]:
         blobs, prefix = self._place(version)
         found = [ModelFile(_name_of(blob, prefix), blob.size) for blob in blobs.below(prefix)]
+        if leading := [file.name for file in found if escapes(file.name)]:
+            raise InputError(f"{version} in {self.name} has a file {leading[0]!r}",
+                             why="its name leads out of the model's folder", fix="make the model again")
         if not found:
             raise InputError(f"the files of {version} in {self.name} are gone", why=f"nothing is at {self.path(version)}",
                              fix="make the model again")
@@ -110,6 +111,8 @@ class WorkspaceModels:
 
     def _listed(self, name: str) -> list[Mapping[str, Any]]:
         """The versions as Azure tells them, newest first; archived ones too: their numbers are taken."""
+        if not is_name(name):
+            return []  # it would be another address
         found = list(self._workspace.pages(f"{self._workspace.path}/models/{name}/versions?listViewType=All", may_lack=True,
                                            doing=f"list the versions of the model {name!r}"))
         for told in found:
@@ -164,6 +167,8 @@ class WorkspaceModels:
 
     @contextlib.contextmanager
     def claim(self, name: str) -> Iterator[None]:
+        check_name(name)
+
         def taken() -> Refused:
             return Refused(f"another promotion of {name!r} to {self.name} is at work",
                            why="they take turns, so that each is judged against the champion that there is",
@@ -188,8 +193,7 @@ class WorkspaceModels:
 
     def write(self, version: ModelVersion, contents: Iterable[tuple[str, Stream]],
               notes: Mapping[str, bytes]) -> ModelVersion:
-        if not _NAME.fullmatch(version.name):
-            raise Refused(f"{version.name!r} is no name for a model here", why="it has letters, digits, '.', '_' and '-'")
+        check_name(version.name)
         known = self._listed(version.name)
         blobs = self._blobs()
         home = f"{_HOME}/{version.name}/{uuid.uuid4().hex}"

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -400,6 +401,26 @@ def test_a_number_that_a_job_has_taken_meanwhile_is_left_to_it(place: Place, azu
     assert [found.version for found in dev.versions("shop")] == ["3", "2", "1"]
     with dev.claim("shop"), pytest.raises(Refused, match="has come to dev first"):
         dev._add(version, {"modelUri": "x"}, [])  # known when there was nothing, and since then there were promotions
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", "a b?x=1", ""])
+def test_what_is_no_name_reaches_nothing(place: Place, azure: ScriptedAzure, name: str) -> None:
+    azure.calls.clear()
+    for models in (place.target, place.here):
+        assert models.versions(name) == []
+        with pytest.raises(Refused, match="is no name for a model"):
+            rollback(models, name, actor="ann", at="now")
+    assert azure.requests() == []
+    assert not (place.folder / ".mlops").exists()
+
+
+def test_a_file_whose_name_leads_out_of_its_model_goes_nowhere(place: Place, azure: ScriptedAzure) -> None:
+    first = place.promote(place.make(0.5))[1]
+    assert first is not None
+    prefix = place.target.path(first).partition("/paths/")[2]
+    azure.world.account.write(container(place.target._workspace.name, "workspaceblobstore"), f"{prefix}/a/../../../x", b"x")
+    with pytest.raises(InputError, match=re.escape("has a file 'a/../../../x'")):
+        place.promote(first, source=place.target, target=place.open("qa"))
 
 
 # --- what Azure refuses ----------------------------------------------------------------------------------------------
