@@ -11,7 +11,7 @@ from typing import Any
 
 from ...catalogue import Catalogue
 from ...cost import NO_PRICES, Cost, Prices, estimate
-from ...errors import Canceled, InputError, MlopsError, RunError
+from ...errors import Canceled, MlopsError, RunError
 from ...plan import Plan
 from ...stores.artifacts import remove
 from ...stores.database import translated
@@ -21,6 +21,7 @@ from .. import Listener, Noticed, Outputs, Run, RunOutput, RunStarted
 from . import preflight, resolving, sdk
 from .following import Following, Pace, waiting
 from .history import State
+from .problems import misses
 from .registration import Registration
 from .submission import Submission
 from .workspace import Workspace
@@ -114,8 +115,8 @@ class AzureEngine:
         """Submit. What the workspace was believed to have may have been deleted there: then all is registered anew, once."""
         try:
             self._send(registration)
-        except InputError:
-            if not registration.used_memory:
+        except MlopsError as error:
+            if not registration.used_memory or not misses(error):
                 raise
             registration.forget()
             self._send(registration)

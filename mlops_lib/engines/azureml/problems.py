@@ -81,6 +81,11 @@ def answered(error: MlopsError) -> bool:
     return any(_status(link) is not None for link in _chain(error))
 
 
+def misses(error: MlopsError) -> bool:
+    """Whether Azure has refused what it was given, or what that names is not there."""
+    return isinstance(error, InputError) or any(_status(link) == 404 for link in _chain(error))
+
+
 def clean(text: str) -> str:
     """A message of Azure's in one line, without colours, signatures of URLs, and what it repeats for machines."""
     text = redacted(_CONTROLS.sub("", text))

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from ...catalogue import Catalogue
 from ...document import Scalar, Table, plain
-from ...errors import InputError, did_you_mean
+from ...errors import InputError, MlopsError, did_you_mean
 from ...plan import Plan
 from ...spec import OtherFile
 from ...stores.store import Store
 from . import preflight, sdk
+from .problems import misses
 from .registration import Registration
 from .submission import Submission, digest
 from .workspace import Workspace
@@ -100,8 +101,8 @@ def create(workspace: Workspace, file: OtherFile, submission: Submission, plan: 
     with sdk.muted():
         try:
             _put(workspace, name, file, registration.job(), content, enabled=enabled)
-        except InputError:
-            if not registration.used_memory:
+        except MlopsError as error:
+            if not registration.used_memory or not misses(error):
                 raise
             registration.forget()  # what it was believed to have may have been deleted there
             _put(workspace, name, file, registration.job(), content, enabled=enabled)

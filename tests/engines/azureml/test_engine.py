@@ -118,10 +118,11 @@ def test_values_and_local_data_go_along(project: Project, stage: Stage, azure: S
 # --- once, whatever happens ------------------------------------------------------------------------------------------
 
 
-def test_what_was_deleted_there_is_registered_anew(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+@pytest.mark.parametrize("status", [400, 404])
+def test_what_was_deleted_there_is_registered_anew(project: Project, stage: Stage, azure: ScriptedAzure, status: int) -> None:
     submit(project, stage)
     azure.calls.clear()
-    azure.faults.add("PUT */jobs/* status=400 code=UserError message='Component azureml_anonymous:… does not exist' times=1")
+    azure.faults.add(f"PUT */jobs/* status={status} code=UserError message='Component azureml_anonymous:… does not exist' times=1")
     run = submit(project, stage)
     assert sum("PUT {WS}/components" in call for call in azure.told()) == 2
     assert azure.puts.count(run.id) == 1
