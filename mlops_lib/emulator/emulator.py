@@ -85,7 +85,7 @@ class Emulator:
             stack.enter_context(_alone_in(self.home))
             main = azurite.program()
             certificates = authority.issue(self.home, hosts.names(self.setup.location))
-            resources = Resources(self.home / "azure.db")
+            resources = Resources(_private(self.home / "azure.db"))
             stack.callback(resources.close)
             known = _secrets(resources)
             names = (self.setup.account, *self.setup.accounts)
@@ -101,7 +101,7 @@ class Emulator:
             stack.callback(self.world.close)
             make_workspace(self.world, self.setup.workspace)
             self._authority = certificates.authority
-            self._federated = self.home / "federated-token"
+            self._federated = _private(self.home / "federated-token")
             self._federated.write_text(tokens.assertion())
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificates.certificate, certificates.key)
@@ -225,7 +225,7 @@ def _alone_in(home: Path) -> Iterator[None]:
     """Nobody else uses *home* meanwhile, which is made when absent."""
     lock = home / "emulator.lock"
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.touch()
     except OSError as error:
         raise InputError(f"{home} cannot be used: {error.strerror}", fix="give another home") from None
@@ -233,6 +233,13 @@ def _alone_in(home: Path) -> Iterator[None]:
         if not held:
             raise InputError(f"another local Azure ML is using {home}", fix="end it, or give another home")
         yield
+
+
+def _private(file: Path) -> Path:
+    """A file for nobody else on this machine, made when absent: who can sign in here can have this user run anything."""
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))
+    file.chmod(0o600)
+    return file
 
 
 def _listening(port: int, doors: Doors) -> Server:

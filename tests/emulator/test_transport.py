@@ -235,7 +235,8 @@ def test_without_a_command_it_goes_on_until_it_is_interrupted(tmp_path: Path) ->
     assert process.returncode == 0
     assert err in ("", "mlw-mlops-dev answers through the proxy 127.0.0.1:{port}; end it with Ctrl-C\n".format(**told))
     assert (tmp_path / "home" / "azure.db").exists()
-    assert os.stat(tmp_path / "home" / "server.key").st_mode & 0o077 == 0
+    for name in ("server.key", "azure.db", "federated-token", "."):
+        assert os.stat(tmp_path / "home" / name).st_mode & 0o077 == 0, "who can sign in can have us run anything"
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
