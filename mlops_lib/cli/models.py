@@ -458,8 +458,17 @@ def refresh_model(context: click.Context, name: str, where: str, local: bool | N
 
 
 def _actor() -> str:
-    """Who acts: as CI says, or else the user of this machine."""
-    return next((os.environ[name] for name in _ACTORS if os.environ.get(name)), None) or getpass.getuser()
+    """Who acts: as CI says, or else the user of this machine.
+
+    Raises:
+        InputError: that one has no name, as in a container that runs as any user.
+    """
+    said = next((os.environ[name] for name in _ACTORS if os.environ.get(name)), None)
+    try:
+        return said or getpass.getuser()
+    except (KeyError, OSError):
+        raise InputError("nobody says who promotes", why="the user of this machine has no name, and records have one",
+                         fix=f"set {_ACTORS[0]}") from None
 
 
 def _now() -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from mlops_lib.cli.models import _actor
+from mlops_lib.errors import InputError
 
 # An evaluate component as anybody may write one, with nothing but Python: a model is a file with its loss.
 EVALUATE = '''
@@ -298,3 +302,17 @@ def test_a_gate_with_mistakes_is_told_with_its_place(shop: Any) -> None:
     done = shop.mlops("validate", expect=2)
     assert done.stdout.startswith("mlops.yml:5:15: the gate 'gates/shp.yml' of stage 'dev' does not exist")
     assert "did you mean 'shop.yml'?" in done.stdout
+
+
+def test_who_promotes_has_to_have_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(user: int) -> Any:
+        raise KeyError(f"getpwuid(): uid not found: {user}")
+
+    for name in ("MLOPS_ACTOR", "GITHUB_ACTOR", "BUILD_REQUESTEDFOREMAIL", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)  # as in a container that runs as any user
+    with pytest.raises(InputError, match="nobody says who promotes") as caught:
+        _actor()
+    assert caught.value.fix == "set MLOPS_ACTOR"
+    monkeypatch.setenv("GITHUB_ACTOR", "ann")
+    assert _actor() == "ann"
