@@ -11,7 +11,7 @@ from concurrent.futures import Future, wait
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
-from ...errors import MlopsError, StageError
+from ...errors import InputError, MlopsError, StageError
 from ...infra import Stage
 from . import sdk
 from .credentials import Credential
@@ -283,7 +283,14 @@ class Workspace:
 
     def _sent(self, method: str, host: str, path: str, version: str | None, query: Mapping[str, str], body: Any = None,
               more: Mapping[str, str] | None = None) -> Any:
-        """An answer that is no refusal, read."""
+        """An answer that is no refusal, read.
+
+        Raises:
+            InputError: a name in the path leads to something else than it is a name of.
+        """
+        if not {".", ".."}.isdisjoint(path.partition("?")[0].split("/")):
+            raise InputError(f"stage {self.stage.name!r}: nothing there has a name with a '.' or '..' for a part",
+                             why=f"it was to be found at {path.removeprefix(self.path)}", fix="correct the name")
         rest, exceptions = sdk.module("azure.core.rest"), sdk.module("azure.core.exceptions")
         asked = {**({"api-version": version} if version else {}), **query}
         url = f"{host}{path}" + (("&" if "?" in path else "?") + urlencode(asked) if asked else "")
