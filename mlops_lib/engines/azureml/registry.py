@@ -229,7 +229,7 @@ class WorkspaceModels:
             number = str(1 + max((_number(told["name"]) for told in known), default=0))
             stored = replace(version, version=number)
             told = self._put_new(stored, properties)
-            if told["properties"].get("modelUri") == properties["modelUri"]:
+            if _same(str(told["properties"].get("modelUri") or ""), str(properties["modelUri"])):
                 self._places[stored.name, number] = str(properties["modelUri"])
                 return replace(stored, created=_created(told))
             known = self._listed(version.name)
@@ -293,6 +293,14 @@ def _number(version: Any) -> int:
 
 def _highest_promotion(name: str, known: Iterable[Mapping[str, Any]]) -> int:
     return max((promotion_of(_version(name, told)) for told in known), default=0)
+
+
+def _same(address: str, ours: str) -> bool:
+    """Whether two addresses are of one place, however Azure writes it; one of ours has a name that nobody else has."""
+    there, here = parse_reference(address), parse_reference(ours)
+    if not isinstance(there, DatastorePath) or not isinstance(here, DatastorePath):
+        return address == ours
+    return there.path.rstrip("/") == here.path.rstrip("/")
 
 
 def _writable(properties: Mapping[str, Any]) -> dict[str, Any]:

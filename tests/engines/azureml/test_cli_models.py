@@ -64,6 +64,19 @@ jobs:
     component: ../components/judge/component.yml
     inputs: {model: '${{parent.jobs.make.outputs.model}}'}
 """
+USE = """\
+type: pipeline
+settings: {default_compute: azureml:cpu}
+inputs: {model: {type: mlflow_model, path: azureml:shop@champion}}
+outputs: {out: {type: uri_folder}}
+jobs:
+  use:
+    type: command
+    inputs: {model: '${{parent.inputs.model}}'}
+    outputs: {out: '${{parent.outputs.out}}'}
+    environment: {image: x}
+    command: cp ${{inputs.model}}/loss ${{outputs.out}}/
+"""
 JUDGE_COMPONENT = """\
 $schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json
 type: command
@@ -193,6 +206,11 @@ def test_a_model_that_was_made_and_measured_on_a_stage_becomes_its_champion(shop
     assert lineage["origin"]["run"] == run.id
     assert lineage["promotions"][0]["from"] == "dev/shop:1"
     assert shop.json("models", "compare", "dev/shop")[0]["metrics"] == {"loss": 0.5}, "it is known here from now on"
+    # What is promoted is what a job reads that asks for the champion.
+    (shop.root / "pipelines/use.yml").write_text(USE)
+    job, name, catalogue = project.load("use")
+    used = project.run_on(project.stage("dev"), job, name, catalogue, request={}, outputs=["out"])
+    assert (used.outputs["out"].path / "loss").read_text() == "0.5\n"
     done = shop(*promoted, "--evidence", "gone", expect=2)
     assert "'gone' is neither a folder nor a past run" in str(done.exception)
     made = project.run(*project.load("make"), request={}).id

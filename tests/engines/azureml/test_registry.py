@@ -202,6 +202,15 @@ def test_what_jobs_have_registered_is_measured_by_its_bytes_and_promoted(place: 
     _, stored = place.promote(found, source=dev)
     assert stored is not None
     assert (stored.version, stored.digest, stored.tags["team"]) == ("3", version.digest, "a"), "the number of an archived one is taken"
+    assert read_lineage(dev, found)["origin"]["workspace"] == dev._workspace.path
+    azure.jobs["job-7"] = {"properties": {
+        "displayName": "train", "experimentName": "shop", "componentId": "c:1", "environmentId": "e:2",
+        "inputs": {"rows": {"jobInputType": "uri_folder", "uri": "azureml:rows:4"}, "rate": {"jobInputType": "literal", "value": "1"}},
+        "properties": {"mlflow.source.git.commit": "abc"}}}
+    origin = read_lineage(dev, found)["origin"]
+    assert {key: origin[key] for key in ("step", "git_commit", "code", "environment", "data")} == {
+        "step": "train", "git_commit": "abc", "code": "c:1", "environment": "e:2",
+        "data": {"rows": {"digest": None, "asset": "azureml:rows:4"}}}
     lineage = read_lineage(dev, stored)
     assert (lineage["origin"]["run"], lineage["promotions"][0]["from"]) == ("job-7", "dev/shop:1")
     assert [file.name for file in dev.files(dataclasses.replace(found, version="2"))] == ["MLmodel"]
@@ -434,6 +443,24 @@ def test_a_lost_answer_makes_one_version(place: Place, azure: ScriptedAzure) -> 
         azure.faults.clear()
     assert stored is not None
     assert [version.version for version in place.target.versions("shop")] == ["1"]
+
+
+def test_an_address_that_azure_writes_in_its_own_way_is_known_again(place: Place, azure: ScriptedAzure) -> None:
+    def kept(request: Any) -> Response | None:
+        if request.method != "PUT" or "/models/shop/versions/" not in request.path:
+            return None
+        told = json.loads(request.body)["properties"]
+        uri = f"{told['modelUri']}/".replace("resourceGroups", "resourcegroups")
+        azure.world.resources.put(request.path, {"properties": {**told, "modelUri": uri}})
+        return Response(status=201, body={})
+
+    azure.twists.append(kept)
+    _, stored = place.promote(place.make(0.5))
+    azure.twists.clear()
+    assert stored is not None
+    assert [version.version for version in place.target.versions("shop")] == ["1"]
+    assert [file.name for file in place.open("dev").files(stored)] == ["MLmodel", "data/loss"]
+    assert json.loads(place.open("dev").note(stored, "decision.json") or b"")["passed"] is True
 
 
 def test_who_may_not_write_blobs_is_told_the_role(place: Place, azure: ScriptedAzure) -> None:
