@@ -27,7 +27,8 @@ _FOLDERS = MapOf(Text(), key_pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*", empty=True,
 _ONLINE = Record("the online endpoint", {
     "endpoint": Text(pattern=r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]",
                      hint="an endpoint's name has 3 to 32 letters, digits and hyphens, and starts with a letter"),
-    "auth": OneOf(("aad_token", "key")), "instance_type": Text(), "instances": Number(whole=True, minimum=1), "compute": Text(),
+    "auth": OneOf(("aad_token", "key")), "instance_type": Text(), "instances": Number(whole=True, minimum=1),
+    "workers": Number(whole=True, minimum=1), "compute": Text(),
     "steps": ListOf(Number(whole=True, minimum=1)), "models": OneOf(("any", "champion")),
 })
 SHAPE = Record("the settings", {
@@ -59,6 +60,7 @@ class OnlineSettings:
         auth: How its clients sign in: ``aad_token`` (Entra ID) or ``key``.
         instance_type: The size of the virtual machines.
         instances: How many of them a deployment has.
+        workers: How many processes answer in each of them.
         compute: A Kubernetes compute in the place of virtual machines.
         steps: The shares of the traffic that a new deployment gets, one after the other, in percent.
         models: Which models may be deployed: ``champion``, or ``any``; None for what is usual.
@@ -68,6 +70,7 @@ class OnlineSettings:
     auth: str = "aad_token"
     instance_type: str = "Standard_DS3_v2"
     instances: int = 1
+    workers: int = 1
     compute: str | None = None
     steps: tuple[int, ...] = (10, 50, 100)
     models: str | None = None
@@ -196,9 +199,10 @@ def _online(value: Value | None, report: Report) -> OnlineSettings:
     if not isinstance(value, Table):
         return OnlineSettings()
     given = {key: _text(value, key) for key in ("endpoint", "auth", "instance_type", "compute", "models")}
-    instances, steps = value.get("instances"), value.get("steps")
-    if isinstance(instances, Scalar):
-        given["instances"] = int(instances.text)
+    for key in ("instances", "workers"):
+        if isinstance(count := value.get(key), Scalar):
+            given[key] = int(count.text)
+    steps = value.get("steps")
     if isinstance(steps, Items):
         shares = tuple(int(item.text) for item in steps.items if isinstance(item, Scalar))
         if wrong := wrong_steps(shares):

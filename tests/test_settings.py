@@ -121,8 +121,8 @@ def test_the_settings_say_what_runs_on_a_stage() -> None:
 
 
 def test_how_models_are_served_on_a_stage_is_read() -> None:
-    told = settings("stages: {prod: {online: {endpoint: e-1, auth: key, instances: 2, steps: [5, 100], models: any}}, dev: {}}")
-    assert told.online_on("prod") == OnlineSettings(endpoint="e-1", auth="key", instances=2, steps=(5, 100), models="any")
+    told = settings("stages: {prod: {online: {endpoint: e-1, auth: key, instances: 2, workers: 4, steps: [5, 100], models: any}}, dev: {}}")
+    assert told.online_on("prod") == OnlineSettings(endpoint="e-1", auth="key", instances=2, workers=4, steps=(5, 100), models="any")
     assert told.online_on("dev") == told.online_on("qa") == OnlineSettings(steps=(10, 50, 100))
     for steps in ("[]", "[50, 10, 100]", "[10, 50]", "[100, 100]", "[50, 200]"):
         with pytest.raises(CompileError) as caught:

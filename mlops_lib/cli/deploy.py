@@ -12,9 +12,10 @@ from ..errors import InputError, Refused
 from . import _complete_stage, _print_json, _project, _say, cli, json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ..engines.azureml.registry import WorkspaceModels
+    from ..engines.azureml.workspace import Workspace
     from ..serving.deployment import Deployment, Wish
     from ..serving.rollout import Outcome
     from ..settings import OnlineSettings
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--compute", metavar="NAME", help="A Kubernetes compute, in the place of virtual machines of Azure ML's.")
 @click.option("--instance-type", metavar="SIZE", help="The size of the virtual machines; default: Standard_DS3_v2.")
 @click.option("--instances", type=click.IntRange(min=1), help="How many of them; default: 1.")
+@click.option("--workers", type=click.IntRange(min=1), help="How many processes answer in each; default: 1.")
 @click.option("--steps", metavar="N,N,…", help="The shares of the traffic that it gets, in percent; default: 10,50,100.")
 @click.option("--watch", type=click.FloatRange(min=0), default=60.0, show_default=True, metavar="SECONDS",
               help="How long it is watched after each step.")
@@ -52,7 +54,7 @@ def deploy(context: click.Context, /, target: str, where: str, outputs: str | No
     as it was before, and the command exits with 1. What is deployed already is left alone.
     """
     from ..engines.azureml.workspace import Workspace
-    from ..serving.rollout import plan, roll_back, roll_out
+    from ..serving.rollout import plan, roll_back
 
     project = _project(context)
     stage = project.stage(where, outputs=outputs)
@@ -67,13 +69,23 @@ def deploy(context: click.Context, /, target: str, where: str, outputs: str | No
         deployment = _deployment(_models(workspace), name, wanted, sample, wish,
                                  champion_only=not any_version and _champion_only(settings, where))
         if not dry_run:
-            _show(roll_out(workspace, deployment, wish, say), as_json)
+            _show(_rolled_out(workspace, deployment, wish, say), as_json)
             return
         steps = plan(workspace, deployment, wish)
     if as_json:
         _print_json({"endpoint": wish.endpoint, "deployment": deployment.name, "model": deployment.model, "steps": list(steps)})
     else:
         click.echo("\n".join(steps) or f"{deployment.model} is deployed already, as {deployment.name}")
+
+
+def _rolled_out(workspace: Workspace, deployment: Deployment, wish: Wish, say: Callable[[str], None]) -> Outcome:
+    from ..serving.rollout import roll_out
+
+    try:
+        return roll_out(workspace, deployment, wish, say)
+    except KeyboardInterrupt:
+        say("everything stays as it is at this moment: the same command goes on, --rollback goes back")
+        raise
 
 
 def _wish(settings: OnlineSettings, endpoint: str, given: Mapping[str, Any]) -> Wish:
@@ -92,6 +104,7 @@ def _wish(settings: OnlineSettings, endpoint: str, given: Mapping[str, Any]) -> 
     usual = "" if compute else settings.instance_type  # on Kubernetes sizes are names of the cluster's own
     return Wish(endpoint=given["endpoint"] or settings.endpoint or endpoint, auth=given["auth"] or settings.auth,
                 instance_type=given["instance_type"] or usual, instances=given["instances"] or settings.instances,
+                workers=given["workers"] or settings.workers,
                 compute=compute, steps=steps, watch=given["watch"], errors=given["max_errors"] / 100, keep=given["keep_failed"])
 
 

@@ -24,6 +24,7 @@ class Wish:
 
     Attributes:
         instance_type: The size of the virtual machines; on Kubernetes the name of an instance type there, or empty.
+        workers: How many processes answer in each instance, one request at a time each.
         compute: The name of a Kubernetes compute; None for a managed endpoint.
         steps: The shares of the traffic that it gets, one after the other; the last is 100.
         watch: Seconds for which each step is watched.
@@ -36,6 +37,7 @@ class Wish:
     auth: str = "aad_token"
     instance_type: str = ""
     instances: int = 1
+    workers: int = 1
     compute: str | None = None
     steps: tuple[int, ...] = (10, 50, 100)
     watch: float = 60.0
@@ -93,7 +95,8 @@ def describe(model: Servable, sample: Mapping[str, Any], wish: Wish) -> Deployme
     conda = {"name": "serving", "channels": ["conda-forge"],
              "dependencies": [python, "pip", {"pip": list(model.requirements)}]}
     # Without the second the server would send all its answers to Application Insights.
-    variables = {"MLOPS_MODEL": str(model), "APP_INSIGHTS_LOG_RESPONSE_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    variables = {"MLOPS_MODEL": str(model), "APP_INSIGHTS_LOG_RESPONSE_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true",
+                 "WORKER_COUNT": str(wish.workers)}
     key = _digest([str(model), {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}, IMAGE, conda,
                    variables, wish.instance_type, wish.instances, wish.compute])
     version = re.sub(r"[^a-z0-9]+", "-", model.version.lower()).strip("-")[: _LONGEST - 12]

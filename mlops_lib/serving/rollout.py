@@ -249,6 +249,7 @@ def _body(workspace: Workspace, deployment: Deployment, variables: Mapping[str, 
             "model": f"{workspace.path}/models/{name}/versions/{version}", "environmentId": environment,
             "codeConfiguration": {"codeId": code, "scoringScript": SCRIPT}, "appInsightsEnabled": True,
             "environmentVariables": dict(variables), "scaleSettings": {"scaleType": "Default"},
+            "requestSettings": {"maxConcurrentRequestsPerInstance": wish.workers},
         },
     }
 

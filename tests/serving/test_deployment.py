@@ -28,7 +28,7 @@ def test_the_same_has_the_same_name_and_anything_else_another(tmp_path: Path) ->
         described(tmp_path / "c", packages=["lightgbm==4.6.0"]).name,
         described(tmp_path / "d", tree=TREE.replace("=carrier", "=x")).name,  # another script
         *(described(tmp_path / f"e{number}", dataclasses.replace(WISH, **change)).name for number, change in enumerate(
-            ({"instances": 2}, {"instance_type": "Standard_F4s_v2"}, {"compute": "arc"}))),
+            ({"instances": 2}, {"workers": 2}, {"instance_type": "Standard_F4s_v2"}, {"compute": "arc"}))),
     ]  # fmt: skip
     assert len(set(names)) == len(names)
     assert names[0].startswith("m3-")
@@ -67,3 +67,7 @@ def test_shares_add_up_and_keep_proportions(before: dict[str, int], share: int) 
 @pytest.mark.parametrize(("parts", "found"), [({}, {}), ({"a": 100}, {"a": 100}), ({"a": 1, "b": 1, "c": 1}, {"a": 34, "b": 33, "c": 33})])
 def test_the_whole_is_divided(parts: dict[str, int], found: dict[str, int]) -> None:
     assert divided(100, parts) == found
+
+
+def test_a_process_more_is_a_request_more_at_once(tmp_path: Path) -> None:
+    assert described(tmp_path / "m", dataclasses.replace(WISH, workers=4)).variables["WORKER_COUNT"] == "4"

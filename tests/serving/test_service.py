@@ -140,7 +140,7 @@ SIGNATURES = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(body=BODIES.map(lambda body: json.dumps(body).encode()) | st.binary(max_size=50), inputs=SIGNATURES)
 def test_no_body_makes_an_error_of_the_servers(services: ModuleType, signatures: ModuleType, body: bytes, inputs: Any) -> None:
     params = [{"name": "k", "type": "long", "default": 1, "shape": None}]

@@ -192,6 +192,10 @@ def test_a_rollout_that_was_killed_goes_on_or_is_taken_back(shop: Shop) -> None:
             raise Killed
 
     with pytest.raises(Killed):
+        shop.deploy(2, say=killed_at_half)
+    assert shop.traffic == {"m1-good": 50, "m2-good": 50}
+    assert shop.back().traffic == {"m1-good": 100}
+    with pytest.raises(Killed):
         shop.deploy(3, "tires", killed_at_half, errors=1.0)
     assert shop.traffic == {"m1-good": 50, "m3-tires": 50}
     with pytest.raises(JobError):
@@ -226,9 +230,10 @@ def test_a_compute_is_a_kubernetes_cluster_of_the_workspace(shop: Shop) -> None:
         shop.deploy(1, compute="cpu")
     shop.workspace.put("computes/arc", {"location": "westeurope", "properties": {
         "computeType": "Kubernetes", "resourceId": "/k", "properties": {"namespace": "default"}}}, doing="attach a cluster")
-    assert shop.deploy(1, compute="arc", instance_type="").changed
+    assert shop.deploy(1, compute="arc", instance_type="", workers=3).changed
     properties = (shop.endpoint.deployment("m1-good") or {})["properties"]
     assert (properties["endpointComputeType"], properties.get("instanceType")) == ("Kubernetes", None)
+    assert properties["requestSettings"]["maxConcurrentRequestsPerInstance"] == 3
     assert (shop.endpoint.read() or {})["properties"]["compute"].endswith("/computes/arc")
     with pytest.raises(InputError, match="is on Kubernetes"):
         shop.deploy(2)
