@@ -61,7 +61,7 @@ def run(project: Project, stage: Stage, fault: str = "", **wishes: Any) -> Run:
 def test_an_upload_that_fails_is_told_in_the_time_that_it_has(small: Project, stage: Stage, azure: ScriptedAzure, fault: str, words: str) -> None:
     azure.faults.add(f"PUT *.blob.core.windows.net/*main.py {fault}")
     with pytest.raises(MlopsError, match="could not register the component of job 'only'") as caught:
-        run(small, stage, patience=dataclasses.replace(QUICK, upload=1.5))
+        run(small, stage, patience=dataclasses.replace(QUICK, upload=0.8) if words == "no answer within" else QUICK)
     assert words in caught.value.why
     assert azure.jobs == {}
 
@@ -164,10 +164,10 @@ def test_a_download_that_fails_is_told_and_can_be_had_later(small: Project, stag
     script = "import pathlib, sys\npathlib.Path(sys.argv[3], 'rows.txt').write_text('rows')\n"
     (small.root / "components" / "only" / "src" / "main.py").write_text(script)
     assert run(small, stage, follow=True, key="one").status is Status.COMPLETED
-    patience = dataclasses.replace(QUICK, download=1.0)
     for fault, words in (("status=403 code=AuthorizationPermissionMismatch", "Storage Blob Data Contributor"),
                          ("status=503", "no answer within"), ("reset", "no answer within")):
         azure.faults.add(f"GET *.blob.core.windows.net/*rows.txt {fault}")
+        patience = dataclasses.replace(QUICK, download=0.5 if words == "no answer within" else 30.0)
         failed = run(small, stage, follow=True, key="one", outputs=["table"], patience=patience)
         assert failed.status is Status.FAILED
         assert "could not download the output 'table'" in failed.errors[0]
