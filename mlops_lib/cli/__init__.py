@@ -71,23 +71,6 @@ def cli(context: click.Context, folder: str | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; no user's mistake ends in a traceback."""
-    try:
-        _main(arguments)
-    except SystemExit as end:
-        _leave_uploads(end.code)
-        raise
-
-
-def _leave_uploads(code: object) -> None:
-    """End the process at once where uploads are still at work that were given up: the interpreter would wait for them."""
-    if isinstance(code, int) and code and "azure.ai.ml" in sys.modules and threading.active_count() > 1:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(code)
-
-
-def _main(arguments: Sequence[str] | None) -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     gc.set_threshold(100_000, 20, 20)  # a large pipeline is a million objects that stay: looking for garbage finds none
     atexit.register(gc.freeze)  # nor does the interpreter's own look at its end, which took an eighth of a command's time
@@ -135,10 +118,9 @@ def _code_of(arguments: Sequence[str] | None) -> int:
 
 def _leave(code: int) -> NoReturn:
     """Exit, also while Azure's SDK is uploading something that was given up: the interpreter would wait for the last of it."""
-    threading = sys.modules.get("threading")
-    if threading is not None and any(thread.name == "azure" for thread in threading.enumerate()):
+    if any(thread.name == "azure" for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         os._exit(code)
     sys.exit(code)

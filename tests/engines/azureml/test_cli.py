@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -107,20 +106,6 @@ def test_a_failed_job_exits_with_one(shell: Shell, azure: ScriptedAzure) -> None
     done = shell("run", "p", "--on", "dev")
     assert done.returncode == 1
     assert "step 'prep' failed on stage 'dev'\n  why: exit code 3" in done.stderr
-
-
-def test_ctrl_c_does_not_wait_for_what_is_being_uploaded(shell: Shell, azure: ScriptedAzure) -> None:
-    azure.faults.add("PUT *.blob.core.windows.net/*main.py delay=3600 times=1")
-    command = shell.command("run", "p", "--on", "dev")
-    with subprocess.Popen(**command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as going:
-        while azure.faults.unspent():
-            assert going.poll() is None
-            time.sleep(0.05)
-        going.send_signal(signal.SIGINT)
-        _, said = going.communicate(timeout=30)  # the SDK tries for a minute and a half
-    assert going.returncode == 130
-    assert said.endswith("canceled\n  why: nothing was submitted to stage 'dev'\n")
-    assert azure.jobs == {}
 
 
 def test_a_stage_that_lacks_something_exits_with_four(shell: Shell, project: Project) -> None:
