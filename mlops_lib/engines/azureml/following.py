@@ -36,7 +36,8 @@ class Pace:
         """As the variables say that the SDK's own following reads."""
         def number(name: str, default: float) -> float:
             text = environ.get(name, "")
-            return float(text) if text.replace(".", "", 1).isdecimal() else default
+            told = float(text) if text.replace(".", "", 1).isdecimal() else 0.0
+            return told or default  # without any pause Azure would be asked as fast as it answers
 
         first = number("AZUREML_RUN_POLLING_INTERVAL_MIN", _FIRST_S)
         return cls(first=first, last=max(first, number("AZUREML_RUN_POLLING_INTERVAL_MAX", _LAST_S)))

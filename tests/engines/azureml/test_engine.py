@@ -18,6 +18,7 @@ import pytest
 from mlops_lib.emulator import Fault
 from mlops_lib.emulator.wire import Request, Response
 from mlops_lib.engines import Event, Noticed, Run, RunStarted, StepFinished, StepPrinted, StepStarted
+from mlops_lib.engines.azureml.following import Pace
 from mlops_lib.engines.azureml.transport import Patience
 from mlops_lib.errors import Canceled, InputError, MlopsError, StageError
 from mlops_lib.infra import Stage
@@ -476,3 +477,13 @@ def test_a_stage_that_cannot_be_asked_is_told_and_nothing_is_lost(project: Proje
     [problem] = project.refresh([record], into=fresh)
     assert isinstance(problem, MlopsError)
     assert fresh == {}
+
+
+@pytest.mark.parametrize(("told", "pace"), [
+    ({}, Pace(first=2.0, last=15.0)),
+    ({"AZUREML_RUN_POLLING_INTERVAL_MIN": "0.5", "AZUREML_RUN_POLLING_INTERVAL_MAX": "4"}, Pace(first=0.5, last=4.0)),
+    ({"AZUREML_RUN_POLLING_INTERVAL_MIN": "0", "AZUREML_RUN_POLLING_INTERVAL_MAX": "0"}, Pace(first=2.0, last=15.0)),
+    ({"AZUREML_RUN_POLLING_INTERVAL_MIN": "soon", "AZUREML_RUN_POLLING_INTERVAL_MAX": "1"}, Pace(first=2.0, last=2.0)),
+])  # fmt: skip
+def test_azure_is_never_asked_without_a_pause(told: dict[str, str], pace: Pace) -> None:
+    assert Pace.of(told) == pace
