@@ -254,6 +254,7 @@ def test_columns_that_are_gone_new_or_of_another_type_are_told(compare: Callable
         "dewp": ("the current data has no such column",),
     }
     assert found.added == ("gate",)
+    assert [result.missing for result in found.drifted] == [None, None]
 
 
 def test_new_categories_are_counted_and_named(compare: Callable[..., Any], train: pa.Table) -> None:
@@ -282,6 +283,8 @@ def test_an_explosion_of_categories_is_told_and_kept_small(
     named = compare(many, pa.table({"city": [f"other {row}" for row in range(2000)]}))
     assert drifted(named) == {}
     assert named.features[0].note == "too many values to be categories"
+    gone = pa.table({"city": [None if row % 5 == 0 else f"{row}" for row in range(2000)]})
+    assert drifted(compare(many, gone)) == {"city": ("missing 0.0% before and 20.0% now, limit 5.0% apart",)}
 
 
 def test_more_categories_than_are_named_are_compared_together(compare: Callable[..., Any]) -> None:
@@ -325,6 +328,8 @@ def test_no_rows_and_nothing_to_compare_are_refused(compare: Callable[..., Any],
         compare(table, table.slice(0, 0))
     with pytest.raises(batches.InputError, match="the reference has no rows"):
         compare(table.slice(0, 0), table)
+    with pytest.raises(batches.InputError, match="the current data has columns of the same name: a"):
+        compare(pa.table({"a": [1]}), pa.table([[1], [2]], names=["a", "a"]))
     with pytest.raises(batches.InputError, match="no column that can be compared"):
         compare(pa.table({"a": [1]}), pa.table({"a": [1]}), ignored=["a"])
     with pytest.raises(batches.InputError, match="no column wekday for categories"):

@@ -16,6 +16,7 @@ from tallies import CategoryTally, Feature, NumberTally, tallied
 
 NAMED = 50  # categories that have a bin of their own; the rarer ones share one
 RARER = "rarer values"
+NAMES = "too many values to be categories"
 DRAWN = 24  # bars of a number's histogram
 TAIL = 0.005  # of a number's values at each end that its first and last bar take in
 
@@ -49,7 +50,7 @@ class Result:
         psi_by_chance: What two samples of the same data, as large as these, are expected to have.
         ks: Kolmogorov-Smirnov distance of numbers.
         ks_error: By how much it may be larger.
-        missing: The shares of rows without a value, reference and current.
+        missing: The shares of rows without a value, reference and current; None where the columns cannot be compared.
         unseen: The share of current values that the reference never has, and a few of them.
         means: Of numbers, reference and current.
         breaches: What is past its limit, in words.
@@ -60,7 +61,7 @@ class Result:
     psi_by_chance: float = 0.0
     ks: float | None = None
     ks_error: float = 0.0
-    missing: tuple[float, float] = (0.0, 0.0)
+    missing: tuple[float, float] | None = None
     unseen: float | None = None
     unseen_values: tuple[str, ...] = ()
     means: tuple[float, float] | None = None
@@ -116,6 +117,8 @@ def compare(
     for source, what in ((reference, "the reference"), (current, "the current data")):
         if not source.rows:
             raise InputError(f"{what} has no rows")
+        if twice := sorted({name for name in source.schema.names if source.schema.names.count(name) > 1}):
+            raise InputError(f"{what} has columns of the same name: {', '.join(twice)}")
     if unknown := [name for name in categories if name not in reference.schema.names]:
         raise InputError(f"the reference has no column {', '.join(unknown)} for categories")
     compared, broken, passed_over = [], [], {}
@@ -187,12 +190,11 @@ def unfit(field: pa.Field, current: pa.Schema) -> str:
 
 def result(feature: Feature, reference: Any, current: Any, limits: Limits, psi_limit: float) -> Result:
     """What the counts of a feature say."""
-    rows = [int(side.counts.sum()) + side.missing for side in (reference, current)]
-    if feature.kind == "category" and reference.known is None:  # then all rows without a value are all that was counted
-        return Result(feature, note="too many values to be categories")
     values = [int(side.counts.sum()) for side in (reference, current)]
-    missing = (reference.missing / rows[0], current.missing / rows[1])
-    found: dict[str, Any] = {"missing": missing}
+    missing = [side.missing / (side.missing + some) for side, some in zip((reference, current), values, strict=True)]
+    found: dict[str, Any] = {"missing": tuple(missing)}
+    if feature.kind == "category" and reference.known is None:
+        return Result(feature, **found, note=NAMES, breaches=tuple(breaches(found, limits, psi_limit)))
     if feature.kind == "category":
         found |= {"unseen": float(shares(current.counts)[-1]), "unseen_values": tuple(current.unseen)}
     if all(values):

@@ -40,7 +40,7 @@ def told(result: Result) -> dict[str, Any]:
         "note": result.note,
         "psi": result.psi,
         "psi_by_chance": result.psi_by_chance,
-        "missing": dict(zip(("reference", "current"), result.missing, strict=True)),
+        "missing": dict(zip(("reference", "current"), result.missing, strict=True)) if result.missing else None,
     }
     if result.feature.kind == "number":
         means = [mean if math.isfinite(mean) else None for mean in result.means or ()]
@@ -87,7 +87,8 @@ def measured(name: str, result: Result) -> Iterator[tuple[str, float]]:
     """The distances of one feature under its name."""
     given = {"psi": result.psi, "ks": result.ks, "unseen": result.unseen}
     yield from ((f"{name}.{metric}", value) for metric, value in given.items() if value is not None)
-    yield f"{name}.missing_change", result.missing[1] - result.missing[0]
+    if result.missing is not None:
+        yield f"{name}.missing_change", result.missing[1] - result.missing[0]
 
 
 def log(found: Mapping[str, float]) -> None:

@@ -36,7 +36,7 @@ def render(comparison: Comparison, limits: Limits) -> str:
     """The page: a verdict, a table, and the two distributions of every feature, what has drifted first."""
     drifted = len(comparison.drifted)
     title = "Nothing has drifted" if not drifted else f"{drifted} of {len(comparison.results)} have drifted"
-    results = sorted(comparison.results, key=lambda result: (not result.breaches, -(result.psi or 0)))
+    results = sorted(comparison.results, key=lambda one: (not one.breaches, one.missing is not None, -(one.psi or 0)))
     if comparison.predictions is not None:
         results.remove(comparison.predictions)
         results.insert(0, comparison.predictions)
@@ -75,7 +75,7 @@ def remarks(comparison: Comparison) -> str:
     """What was not compared."""
     told = []
     if comparison.added:
-        told.append(f"Only the current data has {', '.join(comparison.added)}.")
+        told.append(f"Columns that only the current data has: {', '.join(comparison.added)}.")
     if comparison.passed_over:
         told.append("Not compared: " + ", ".join(f"{name} ({why})" for name, why in comparison.passed_over.items()) + ".")
     return f'<p class="note">{escape(" ".join(told))}</p>' if told else ""
@@ -88,13 +88,14 @@ def name(result: Result, *, predicted: bool) -> str:
 
 def row(result: Result, limits: Limits, *, predicted: bool) -> str:
     """A line of the table; what is past its limit is red."""
-    before, now = result.missing
+    before, now = result.missing or (None, None)
+    changed = before is not None and now is not None and abs(now - before) > limits.missing_change
     cells = [
         cell(result.psi, ".3f", limits.prediction_psi if predicted else limits.psi),
         cell(result.psi_by_chance if result.psi is not None else None, ".4f"),
         cell(result.ks, ".3f", limits.ks),
         cell(before, ".1%"),
-        f'<td class="past">{now:.1%}</td>' if abs(now - before) > limits.missing_change else cell(now, ".1%"),
+        cell(now, ".1%", -1 if changed else None),  # any share is past that
         cell(result.unseen, ".1%", limits.unseen),
     ]
     verdict = '<span class="tag drifted">drifted</span>' if result.breaches else '<span class="tag within">within limits</span>'

@@ -78,7 +78,7 @@ class CategoryTally:
     """Categories, counted by the values that the reference has; the last count is of all others.
 
     Attributes:
-        known: None when there are too many to be categories; then only what is missing is counted.
+        known: None when they are too many to be categories; then all of them are others.
         unseen: A few of the others, as they came.
     """
 
@@ -93,6 +93,7 @@ class CategoryTally:
     def add(self, values: pa.Array) -> None:
         self.missing += values.null_count
         if self.known is None:
+            self.counts[0] += len(values) - values.null_count
             return
         found = values.drop_null()
         place = pc.index_in(found, value_set=self.known)
