@@ -40,15 +40,16 @@ class Took(NamedTuple):
 
 
 class Weighed(NamedTuple):
-    """A process that has ended well: seconds by the clock, the most MB that it or a child of its held, and its output."""
+    """A process that has ended well: seconds as in `Took`, the most MB that it or a child of its held, and its output."""
 
     wall: float
+    cpu: float
     memory: float
     output: str
 
-    def inside(self) -> float:
-        """The seconds that it printed last."""
-        return float(self.output.split()[-1])
+    def inside(self) -> Took:
+        """What it says that a part of it took."""
+        return Took(*map(float, self.output.split()[-2:]))
 
 
 Side = Callable[[], Took]
@@ -63,7 +64,7 @@ def timed(command: Sequence[str], folder: Path, environment: Mapping[str, str] |
 def weighed(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Weighed:
     """The same, with its memory and output."""
     wall, used, output = ended(command, folder, environment)
-    return Weighed(wall, used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), output)
+    return Weighed(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), output)
 
 
 def ended(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None, *,
@@ -543,7 +544,7 @@ def batch(name: str, runs: int, folder: Path, rows: int = 1_000_000) -> None:
     say(name, f"{rows:,} rows on {cores} threads, trees {'' if compiled else 'not '}compiled; all sides predict the same; "
               f"load {os.getloadavg()[0]:.1f}")
     for peer in ("naive", "pyfunc"):
-        faster = ratio(peer, "component", lambda one: one.wall)
+        faster, cheaper = (ratio(peer, "component", what) for what in (lambda one: one.wall, lambda one: one.cpu))
         share = ratio("component", peer, lambda one: one.memory)
         limits = ("", "")
         if peer == "naive":
@@ -551,16 +552,18 @@ def batch(name: str, runs: int, folder: Path, rows: int = 1_000_000) -> None:
             limits = (f" (limit 2: {verdict(faster >= 2) if rows >= SCORED_ROWS else small})",
                       f" (limit 0.25: {verdict(share <= 0.25) if rows >= SCORED_ROWS else small})")
         say(name, f"the component, whole process: {speed('component', lambda one: one.wall)}, "
-                  f"{peer} {speed(peer, lambda one: one.wall)}: {faster:.2f} times as fast{limits[0]}; "
+                  f"{peer} {speed(peer, lambda one: one.wall)}: {faster:.2f} times as fast{limits[0]}, "
+                  f"{1 / cheaper:.2f} of its processor time; "
                   f"{held('component')}, {peer} {held(peer)}: {share:.2f} of its memory{limits[1]}")
-    part = ratio("arrays", "interpreted", Weighed.inside)
-    say(name, f"its loop from files to files, trees not compiled: {speed('interpreted', Weighed.inside)}, "
-              f"LightGBM's predict of an array in memory {speed('arrays', Weighed.inside)}: {part:.2f} of that "
-              f"(limit 0.9: {verdict(part >= 0.9)})")
+    part, cheaper = (ratio("arrays", "interpreted", what)
+                     for what in (lambda one: one.inside().wall, lambda one: one.inside().cpu))
+    say(name, f"its loop from files to files, trees not compiled: {speed('interpreted', lambda one: one.inside().wall)}, "
+              f"LightGBM's predict of an array in memory {speed('arrays', lambda one: one.inside().wall)}: {part:.2f} of that "
+              f"(limit 0.9: {verdict(part >= 0.9)}), {cheaper:.2f} by processor time (limit 0.9: {verdict(cheaper >= 0.9)})")
     if compiled:
-        faster = ratio("interpreted", "component", lambda one: one.wall)
+        faster, cheaper = (ratio("interpreted", "component", what) for what in (lambda one: one.wall, lambda one: one.cpu))
         say(name, f"compiled, compilation included: {faster:.2f} times as fast as not compiled "
-                  f"(limit 1.5: {verdict(faster >= 1.5)})")
+                  f"(limit 1.5: {verdict(faster >= 1.5)}), {1 / cheaper:.2f} of the processor time")
 
 
 def planning(name: str, runs: int, folder: Path) -> None:
