@@ -54,6 +54,15 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _check_about(where: str, local: bool | None, outputs: Sequence[str]) -> None:
+    """Refuse options that say where a stage is when no stage is looked at."""
+    from ..stores.models import RUNS
+
+    if where == RUNS and (local is not None or outputs):
+        option = "--outputs" if outputs else "--local" if local else "--azure"
+        raise InputError(f"{option} says where a stage is, and the models of runs are on this machine", fix="add --in STAGE")
+
+
 @contextlib.contextmanager
 def _registries(project: Project, store: Store, local: bool | None, outputs: Sequence[str]) -> Iterator[Registries]:
     from ..registries import Choice, Registries
@@ -99,6 +108,7 @@ def list_models(context: click.Context, where: str, local: bool | None, outputs:
     """The newest version of each model; of a stage, its champions."""
     from ..stores.models import MODEL, RUNS
 
+    _check_about(where, local, outputs)
     project, store = _project(context), _store(context)
     if where == RUNS:
         records = store.assets.latest(MODEL)
@@ -148,6 +158,7 @@ def _version_json(stage: Shelf, version: ModelVersion) -> dict[str, Any]:
 def show_model(context: click.Context, name: str, where: str, local: bool | None, outputs: tuple[str, ...],
                as_json: bool) -> None:
     """A version: where it is, its tags, its signature, where it comes from, and the decision that made it champion."""
+    _check_about(where, local, outputs)
     project, store = _project(context), _store(context)
     with _registries(project, store, local, outputs) as registries:
         _show(registries.find(where), name, store, as_json)
@@ -284,6 +295,7 @@ def tag_model(context: click.Context, name: str, tags: tuple[str, ...], remove: 
     from ..stores.models import RESERVED
     from ..stores.store import Store
 
+    _check_about(where, local, outputs)
     wanted: dict[str, str | None] = {**_pairs("a tag,", tags)}
     wanted |= dict.fromkeys(remove)
     if not wanted:

@@ -282,6 +282,9 @@ def test_tags_are_given_by_hand_except_those_that_say_who_is_champion(shop: Any)
         (("rollback", "shop", "--in", "dev"), "no champion in dev"),
         (("rollback", "shop", "--in", "runs"), "there is no stage 'runs'"),
         (("show", "shop", "--in", "qa"), "no model 'shop' is in qa"),
+        (("list", "--azure"), "--azure says where a stage is, and the models of runs are on this machine"),
+        (("show", "shop", "--local"), "--local says where a stage is"),
+        (("tag", "shop", "a=b", "--outputs", "x.json"), "--outputs says where a stage is"),
     ],
 )
 def test_wrong_usage_is_one_clear_error(shop: Any, arguments: tuple[str, ...], words: str) -> None:
