@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SERVER: Final = "azureml-inference-server-http==1.5.1"
 # What the scoring scripts import beside the model's own packages; MLflow brings it, and a list of LightGBM alone does not.
 _BESIDES: Final = ("PyYAML>=6.0", "numpy>=1.23")
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _PIECE: Final = 1 << 20
 _TAIL: Final = 4096  # bytes at the end of a booster's file that surely have its last line
 _EXAMPLE: Final = 5 * 2**20  # bytes of an example that is still a sample
@@ -163,7 +165,7 @@ def _software(folder: Path, name: str) -> tuple[str | None, tuple[str, ...]]:
                          why="it is served in an environment of its own, made of packages of PyPI",
                          fix="save it with pip_requirements that name packages and versions")
     python = ".".join(found.python.split(".")[:2]) if found.python and found.python[:1].isdecimal() else None
-    named = {line.partition("=")[0].strip().lower() for line in found.requirements}
+    named = {match[0].lower() for line in found.requirements if (match := _NAME.match(line))}
     besides = [line for line in _BESIDES if line.partition(">")[0].lower() not in named]
     return python, (*found.requirements, *besides, SERVER)
 

@@ -44,7 +44,7 @@ def test_a_name_is_one_that_azure_takes(tmp_path: Path) -> None:
 
 
 def test_it_says_who_it_is_and_keeps_answers_to_itself(tmp_path: Path) -> None:
-    found = described(tmp_path / "m")
+    found = described(tmp_path / "m", python="3.11.7")
     assert found.variables["MLOPS_MODEL"] == found.model == "flights:3"
     assert found.variables["APP_INSIGHTS_LOG_RESPONSE_ENABLED"] == "false"
     assert SERVER in found.conda["dependencies"][2]["pip"]

@@ -35,7 +35,7 @@ def test_each_model_has_the_script_that_is_for_it(tmp_path: Path, more: Any, kin
 
 
 def test_a_model_says_what_it_is_and_needs(tmp_path: Path) -> None:
-    model = read(write(tmp_path / "m"), "flights", "3")
+    model = read(write(tmp_path / "m", python="3.11.7"), "flights", "3")
     assert (str(model), model.python) == ("flights:3", "3.11")
     assert model.requirements == (*PACKAGES, "PyYAML>=6.0", SERVER)
     assert read(model.folder, "flights").version == "0123abcd"

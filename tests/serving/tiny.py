@@ -1,6 +1,7 @@
 """A model that weighs nothing: a booster of one tree, written as text, in the folder that MLflow would have made."""
 
 import json
+import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ LIGHTGBM = {
     "python_function": {"loader_module": "mlflow.lightgbm", "data": "model.lgb"},
 }
 EXAMPLE = {"columns": ["carrier", "distance", "temp"], "data": [[1, 7.5, float("nan")], [2, 3.0, 4.0]]}
-PACKAGES = ("lightgbm==4.7.0", "numpy==2.4.6")
+PACKAGES = ("lightgbm==4.7.0", "numpy>=2.2")
 
 
 def write(
@@ -61,7 +62,7 @@ def write(
     flavors: Mapping[str, Any] = LIGHTGBM,
     example: Mapping[str, Any] | None = EXAMPLE,
     packages: Sequence[str] = PACKAGES,
-    python: str = "3.11.7",
+    python: str = platform.python_version(),
     tree: str = TREE,
 ) -> Path:
     folder.mkdir(parents=True)
