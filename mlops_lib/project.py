@@ -44,8 +44,10 @@ from .spec.reading import literal_text
 
 if TYPE_CHECKING:
     from .dsl import ComponentFunction
+    from .endpoints import Endpoint
     from .engines import Listener, Run
     from .engines.assets import Registered
+    from .engines.azureml.deploying import Deployment
     from .engines.azureml.schedules import Scheduled
     from .engines.azureml.transport import Patience
     from .engines.local.facts import Ground
@@ -513,6 +515,60 @@ class Project:
                 return engine.submit(plan, request=request, listener=listener)
         finally:
             store.close()
+
+    def deploy(self, name: str, *, on: str, endpoint: str | None = None, values: Mapping[str, str] | None = None,
+               against: str | None = None, outputs: str | None = None, say: Callable[[str], None] = print) -> Endpoint:
+        """Let a batch endpoint of a stage run a pipeline; what it ran before is kept, for going back.
+
+        Args:
+            name: The pipeline, as :meth:`load` takes it.
+            on: The stage.
+            endpoint: The endpoint; default: as the settings say, or the stage's own name for it.
+            values: Texts for inputs, which an invocation may give anew.
+            against: The stage that ``@champion`` is about; None for *on*.
+            outputs: A file to read the stage's outputs from.
+            say: Told what is done.
+
+        Raises:
+            InputError: it may not run there, or not behind an endpoint, or the endpoint runs another pipeline; StageError: the
+            stage cannot be reached, or lacks something. What ran before still does.
+        """
+        from .endpoints import Endpoint
+        from .engines.azureml.batch import BatchEndpoint
+
+        stage, chosen, opened = self._deployment(name, on, endpoint, values, against, outputs)
+        with opened as deployment:
+            return Endpoint(self, stage, chosen, outcome=deployment.deploy(BatchEndpoint(deployment.workspace, chosen), say))
+
+    def deployment_ahead(self, name: str, *, on: str, endpoint: str | None = None, values: Mapping[str, str] | None = None,
+                         against: str | None = None, outputs: str | None = None) -> list[str]:
+        """What :meth:`deploy` would do, in words."""
+        from .engines.azureml.batch import BatchEndpoint
+
+        _, chosen, opened = self._deployment(name, on, endpoint, values, against, outputs)
+        with opened as deployment:
+            return deployment.ahead(BatchEndpoint(deployment.workspace, chosen))
+
+    def _deployment(self, name: str, on: str, endpoint: str | None, values: Mapping[str, str] | None, against: str | None,
+                    outputs: str | None) -> tuple[Stage, str, contextlib.AbstractContextManager[Deployment]]:
+        from .endpoints import deployment
+
+        self.check_allowed(Path(name).stem, on)  # before Terraform is asked
+        stage = self.stage(on, outputs=outputs)
+        job, pipeline, catalogue = self.load(name, values, against, on=lambda: stage)
+        opened = deployment(self, stage, job, pipeline, catalogue, against=against, known=self._stages())
+        return stage, endpoint or self.endpoint_name(pipeline, stage), opened
+
+    def endpoint(self, name: str, *, on: str, outputs: str | None = None) -> Endpoint:
+        """A batch endpoint of a stage, by its name or by that of the pipeline that it runs."""
+        from .endpoints import Endpoint
+
+        return Endpoint(self, self.stage(on, outputs=outputs), name)
+
+    def endpoint_name(self, pipeline: str, stage: Stage) -> str:
+        """The name of the batch endpoint that is to run a pipeline: as the settings say, or else the stage's outputs."""
+        named = self.settings.stages.get(stage.name)
+        return (named.endpoints.get(pipeline) if named is not None else None) or stage.endpoints["batch"]
 
     def refresh(self, runs: Iterable[RunRecord], *, into: dict[str, RunRecord]) -> list[MlopsError]:
         """Ask the stages of *runs* how these are doing, and record it.

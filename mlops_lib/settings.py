@@ -24,9 +24,10 @@ STAGE = r"(?!(?:champion|latest|runs)$)[a-z][a-z0-9-]{0,15}"
 STAGE_HINT = "a stage's name has lower-case letters, digits and hyphens, and is none of champion, latest and runs"
 _FOLDERS = MapOf(Text(), key_pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*", empty=True,
                  key_hint="it has letters, digits, '.', '_' and '-'")
+_ENDPOINT = Text(pattern=r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]",
+                 hint="an endpoint's name has 3 to 32 letters, digits and hyphens, and starts with a letter")
 _ONLINE = Record("the online endpoint", {
-    "endpoint": Text(pattern=r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]",
-                     hint="an endpoint's name has 3 to 32 letters, digits and hyphens, and starts with a letter"),
+    "endpoint": _ENDPOINT,
     "auth": OneOf(("aad_token", "key")), "instance_type": Text(), "instances": Number(whole=True, minimum=1),
     "workers": Number(whole=True, minimum=1), "compute": Text(),
     "steps": ListOf(Number(whole=True, minimum=1)), "models": OneOf(("any", "champion")),
@@ -35,7 +36,7 @@ SHAPE = Record("the settings", {
     "experiment": _NAME, "compute": COMPUTE, "inputs": MapOf(job_input, empty=True),
     "stages": MapOf(Record("a stage", {
         "outputs": Text(), "gate": Text(), "pipelines": ListOf(Text()), "approval": OneOf(("none", "other", "required")),
-        "online": _ONLINE}),
+        "online": _ONLINE, "endpoints": MapOf(_ENDPOINT)}),
         key_pattern=STAGE, key_hint=STAGE_HINT),
     "champion": Text(pattern=STAGE, hint=STAGE_HINT),
     "datastores": MapOf(Text(), key_pattern=r"[A-Za-z0-9_-]{1,255}", empty=True,
@@ -86,6 +87,7 @@ class StageSettings:
         approval: Who has to approve that: ``none``; ``required``, anybody; ``other``, somebody else than promotes it.
         pipelines: Those that may run there; None for what is usual.
         online: How models are served there.
+        endpoints: The batch endpoints of pipelines, by the pipelines' names; of others the stage's outputs say it.
         gate_place: Where the gate is named.
     """
 
@@ -94,6 +96,7 @@ class StageSettings:
     approval: str = "none"
     pipelines: tuple[str, ...] | None = None
     online: OnlineSettings = OnlineSettings()
+    endpoints: Mapping[str, str] = field(default_factory=dict)
     gate_place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
@@ -191,6 +194,7 @@ def _stages(value: Value | None, report: Report) -> dict[str, StageSettings]:
     return {name: StageSettings(outputs=_text(entry, "outputs"), gate=_text(entry, "gate"),
                                 approval=_text(entry, "approval") or "none", pipelines=_texts(entry.get("pipelines")),
                                 online=_online(entry.get("online"), report),
+                                endpoints=_names(entry.get("endpoints")),
                                 gate_place=entry.entries["gate"].place if "gate" in entry.entries else entry.place)
             for name, entry in _tables(value).items()}
 
@@ -217,6 +221,11 @@ def wrong_steps(shares: Sequence[int]) -> str:
     if list(shares) == sorted(set(shares)) and shares and shares[0] > 0 and shares[-1] == 100:
         return ""
     return "each is more than the one before, and the last is 100"
+
+
+def _names(value: Value | None) -> dict[str, str]:
+    entries = value.entries if isinstance(value, Table) else {}
+    return {name: entry.text for name, entry in entries.items() if isinstance(entry, Scalar)}
 
 
 def _texts(value: Value | None) -> tuple[str, ...] | None:

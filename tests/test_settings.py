@@ -20,6 +20,11 @@ def test_every_setting_has_a_default(text: str) -> None:
     assert (found.folder, found.file) == ("/home/shop", "mlops.yml")
 
 
+def test_pipelines_have_the_endpoints_that_are_named() -> None:
+    found = settings("stages: {prod: {endpoints: {score: flights-score}}}\n")
+    assert found.stages["prod"].endpoints == {"score": "flights-score"}
+
+
 def test_what_is_written_is_read() -> None:
     found = settings(
         "experiment: flights\ncompute: azureml:big\ninputs:\n  raw: {type: uri_folder, path: data}\n  prep_days: 3\n"
@@ -39,6 +44,7 @@ def test_what_is_written_is_read() -> None:
         ("stages: {prod: {approval: others}}\n", "wrong-value", 1, 27, "did you mean 'other'?"),
         ("stages: {prod: {gate: 3}}\n", "wrong-type", 1, 23, 'write "3", in quotes'),
         ("stages: {runs: {}}\n", "bad-name", 1, 10, "none of champion, latest and runs"),
+        ("stages: {prod: {endpoints: {score: a_b}}}\n", "bad-name", 1, 36, "3 to 32 letters"),
         ("champion: Prod\n", "bad-name", 1, 11, "lower-case letters"),
         ("compute: cpu\n", "bad-name", 1, 10, "azureml:NAME or serverless"),
         ("inputs: [raw]\n", "wrong-type", 1, 9, "must be a mapping, not a list"),

@@ -383,6 +383,11 @@ def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
         else:
             result = project.run(job, name, catalogue, request=request, jobs=request["jobs"], reuse=request["cache"],
                                  isolate=request.get("isolate"), listener=listener)
+    return _copy_and_show(result, targets, project, as_json)
+
+
+def _copy_and_show(result: Run, targets: Mapping[str, Path], project: Project, as_json: bool) -> bool:
+    """Copy the outputs of a run to where they are wanted, and show how it went; whether all of it succeeded."""
     from ..stores.artifacts import copy_out
     from ..stores.copies import remember
     from ..stores.records import Status
@@ -719,6 +724,10 @@ def _past_run(project: Project, run: str) -> RunRecord:
         record = store.records.run(run)
     finally:
         store.close()
+    if "endpoint" in record.request:
+        endpoint, stage = record.request["endpoint"], record.stage
+        raise InputError(f"run {record.id} is one of the endpoint {endpoint!r}, which may run something else by now",
+                         fix=f"ask it again: mlops endpoints invoke {endpoint} --on {stage}")
     if "pipeline" not in record.request:
         raise InputError(f"run {record.id} was started from Python", fix="run it there again: what finished is reused")
     for name, text in record.request.get("values", {}).items():
@@ -808,6 +817,7 @@ from . import compile as _compile  # noqa: E402, F401
 from . import configure as _configure  # noqa: E402, F401
 from . import deploy as _deploy  # noqa: E402, F401
 from . import emulate as _emulate  # noqa: E402, F401
+from . import endpoints as _endpoints  # noqa: E402, F401
 from . import models as _models  # noqa: E402, F401
 from . import schedule as _schedule  # noqa: E402, F401
 from . import schedules as _schedules  # noqa: E402, F401

@@ -1,4 +1,4 @@
-"""``mlops deploy``: a model behind the online endpoint of a stage."""
+"""``mlops deploy``: a pipeline behind a batch endpoint of a stage, or a model behind its online endpoint."""
 
 from __future__ import annotations
 
@@ -7,26 +7,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ..errors import InputError, Refused
-from . import _complete_stage, _print_json, _project, _say, cli, json_option
+from . import _complete_pipeline, _complete_stage, _print_json, _project, _say, against_option, cli, json_option, set_option
+from .endpoints import deploy_pipeline, is_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..engines.azureml.registry import WorkspaceModels
     from ..engines.azureml.workspace import Workspace
+    from ..project import Project
     from ..serving.deployment import Deployment, Wish
     from ..serving.rollout import Outcome
     from ..settings import OnlineSettings
     from ..stores.models import ModelVersion
 
+_OF_PIPELINES = ("values", "against")
+_OF_MODELS = ("auth", "compute", "instance_type", "instances", "workers", "steps", "watch", "max_errors", "sample",
+              "keep_failed", "any_version")
+
 
 @cli.command()
-@click.argument("target", metavar="MODEL")
+@click.argument("target", metavar="PIPELINE|MODEL", shell_complete=_complete_pipeline)
 @click.option("--on", "where", metavar="STAGE", required=True, shell_complete=_complete_stage, help="The stage.")
 @click.option("--outputs", metavar="FILE", help="Read the stage's outputs from this file.")
 @click.option("--endpoint", metavar="NAME", help="Another endpoint than Terraform's outputs or mlops.yml name.")
+@set_option
+@against_option
 @click.option("--auth", type=click.Choice(["aad_token", "key"]), help="How clients sign in; default: aad_token, Entra ID.")
 @click.option("--compute", metavar="NAME", help="A Kubernetes compute, in the place of virtual machines of Azure ML's.")
 @click.option("--instance-type", metavar="SIZE", help="The size of the virtual machines; default: Standard_DS3_v2.")
@@ -41,22 +50,47 @@ if TYPE_CHECKING:
               help="A request as JSON, to try it with; default: the model's input example.")
 @click.option("--keep-failed", is_flag=True, help="Keep a deployment that failed, without traffic.")
 @click.option("--any-version", is_flag=True, help="Also a version that is not the champion, where only that is served.")
-@click.option("--rollback", is_flag=True, help="Give the traffic back to the deployment before.")
+@click.option("--rollback", is_flag=True, help="Go back to the deployment before.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done.")
 @json_option
 @click.pass_context
 def deploy(context: click.Context, /, target: str, where: str, outputs: str | None, rollback: bool, dry_run: bool,
-           any_version: bool, sample: Path | None, as_json: bool, **wishes: Any) -> None:
-    """Serve MODEL behind the online endpoint of a stage.
+           any_version: bool, sample: Path | None, values: tuple[str, ...], against: str | None, as_json: bool,
+           **wishes: Any) -> None:
+    """Put a pipeline or a model behind an endpoint of a stage.
 
-    MODEL is NAME for the stage's champion, NAME:VERSION or NAME@latest, of the models in the stage's workspace. A new
-    deployment is started without traffic, tried with a request, and given the traffic in steps. When it fails, the traffic is
-    as it was before, and the command exits with 1. What is deployed already is left alone.
+    PIPELINE is a name or a YAML file: the batch endpoint runs it from now on; --set and --against are about it. What ran before
+    is kept.
+
+    MODEL is NAME for the stage's champion, NAME:VERSION or NAME@latest, of the models in the stage's workspace, and the other
+    options are about it. A new deployment is started without traffic, tried with a request, and given the traffic in steps.
+    When it fails, the traffic is as it was before, and the command exits with 1.
+
+    What is deployed already is left alone.
     """
+    project = _project(context)
+    if is_pipeline(project, target):
+        _refuse_others(context, "a pipeline", _OF_MODELS)
+        deploy_pipeline(context, target, where=where, outputs=outputs, endpoint=wishes["endpoint"], values=values,
+                        against=against, rollback=rollback, dry_run=dry_run, as_json=as_json)
+        return
+    _refuse_others(context, "a model", _OF_PIPELINES)
+    _deploy_model(project, target, where, wishes, outputs=outputs, rollback=rollback, dry_run=dry_run, any_version=any_version,
+                  sample=sample, as_json=as_json)
+
+
+def _refuse_others(context: click.Context, what: str, names: tuple[str, ...]) -> None:
+    """Refuse options that are about something else than what is deployed."""
+    for parameter in context.command.params:
+        if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            raise InputError(f"{parameter.opts[0]} is not for {what}", fix="leave it out")
+
+
+def _deploy_model(project: Project, target: str, where: str, wishes: Mapping[str, Any], *, outputs: str | None, rollback: bool,
+                  dry_run: bool, any_version: bool, sample: Path | None, as_json: bool) -> None:
     from ..engines.azureml.workspace import Workspace
     from ..serving.rollout import plan, roll_back
 
-    project = _project(context)
     stage = project.stage(where, outputs=outputs)
     settings = project.settings.online_on(where)
     wish = _wish(settings, stage.endpoints["online"], wishes)

@@ -86,7 +86,9 @@ def _common(told: Mapping[str, Any], deployment: Resource) -> dict[str, Any]:
     own = {name: str(value) for name, value in (told.get("properties") or {}).items() if name != "experimentName"}
     experiment = (told.get("properties") or {}).get("experimentName") or deployment.id.split("/")[10]
     return {"jobType": "Pipeline", "experimentName": experiment, "displayName": f"{deployment.name} of {experiment}",
-            "description": deployment.properties.get("description"), "tags": deployment.body.get("tags") or {},
+            "description": deployment.properties.get("description"), "tags": {
+                **(deployment.body.get("tags") or {}),
+                **((deployment.properties.get("deploymentConfiguration") or {}).get("tags") or {})},
             "properties": own}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,6 @@ class AzureEngine:
             StageError: the stage cannot be reached, or lacks something; InputError: Azure ML refused what it was given;
             Canceled: the user stopped it, or stopped following it.
         """
-        name = self._submission.name
         if self._wishes.resolve:
             resolving.check(self._submission.environments)
         preflight.check(self._workspace, plan.graph, self._catalogue)
@@ -78,12 +77,22 @@ class AzureEngine:
         self._cost = estimate(plan.graph, sizes, self._wishes.prices)
         if self._cost is not None:
             listener(Noticed(str(self._cost)))
+
+        def start() -> None:
+            with sdk.muted():
+                self._put(Registration(self._workspace, self._submission, plan.graph, plan.facts, self._store))
+
+        return self.launch(plan, start, request=request, listener=listener)
+
+    def launch(self, plan: Plan, start: Callable[[], None], *, request: Mapping[str, Any],
+               listener: Listener = lambda event: None) -> Run:
+        """As :meth:`submit`, of a job that *start* makes, unless it is there."""
+        name = self._submission.name
         record = RunRecord(id=name, pipeline=plan.graph.name, status=Status.RUNNING, started=time.time(), request=request,
                            stage=self._workspace.stage.name, url=self._workspace.studio(name))
         try:
             if not self._exists():
-                with sdk.muted():
-                    self._put(Registration(self._workspace, self._submission, plan.graph, plan.facts, self._store))
+                start()
         except KeyboardInterrupt:
             raise self._interrupted_early(record, plan) from None
         record = dataclasses.replace(record, started=time.time())

@@ -74,11 +74,24 @@ class Registration:
         """The SDK's pipeline job, whose components and environments are all registered."""
         with sdk.quiet():
             job = load(self._submission)
-        parts = list(_parts(self._submission.job.jobs, job.jobs, "", 0))
+        self._bring(job)
+        return job
+
+    def component(self, text: str, name: str) -> str:
+        """The id of the pipeline itself as a component, registered with all that it consists of; *text* is its YAML."""
+        with sdk.quiet():
+            component = sdk.module("azure.ai.ml").load_component(StringIO(text), relative_origin=_origin(self._submission))
+        self._bring(component)
+        return str(self._workspace.call(f"register the pipeline {name!r} as a component",
+                                        lambda: self._workspace.client.components.create_or_update(component).id,
+                                        seconds=self._workspace.patience.upload))
+
+    def _bring(self, theirs: Any) -> None:
+        """Register what the SDK's pipeline consists of, and let it name that."""
+        parts = list(_parts(self._submission.job.jobs, theirs.jobs, "", 0))
         self._resolve(parts)
         self._environments([part for part in parts if part.name in self._graph.steps])
         self._components(parts)
-        return job
 
     def forget(self) -> None:
         """Believe no longer that the workspace has what it had."""
@@ -185,7 +198,11 @@ def waves(items: Iterable[Item], code: Callable[[Item], str]) -> tuple[list[Item
 def load(submission: Submission) -> Any:
     """The SDK's job of a submission."""
     ml = sdk.module("azure.ai.ml")
-    return ml.load_job(StringIO(submission.text), relative_origin=str(Path(submission.folder, "pipeline.yml")))
+    return ml.load_job(StringIO(submission.text), relative_origin=_origin(submission))
+
+
+def _origin(submission: Submission) -> str:
+    return str(Path(submission.folder, "pipeline.yml"))
 
 
 def _parts(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str, depth: int) -> Iterator[_Part]:

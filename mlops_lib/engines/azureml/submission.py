@@ -87,10 +87,11 @@ def document(job: PipelineJob) -> dict[str, Any]:
     """The YAML of a linked pipeline, as ``mlops export`` writes it: components that have a file are named by it."""
     if job.component is not None:
         return dataclasses.replace(job, jobs={}).to_dict()  # the jobs are the component's
-    return dataclasses.replace(job, jobs={name: _named(node, job.folder) for name, node in job.jobs.items()}).to_dict()
+    return dataclasses.replace(job, jobs={name: named(node, job.folder) for name, node in job.jobs.items()}).to_dict()
 
 
-def _named(node: Job, folder: str) -> Job:
+def named(node: Job, folder: str) -> Job:
+    """A job that names its component by the component's file, relative to *folder*."""
     file = node.component.file if node.component else ""
     if not file and isinstance(node.component, PipelineComponent):
         raise InputError(f"job {node.name!r} is a pipeline that has no file", place=node.place,
