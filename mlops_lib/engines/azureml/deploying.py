@@ -19,9 +19,9 @@ from ...spec import PipelineJob
 from ...stores.store import Store
 from . import preflight, sdk
 from .batch import CONTENT, PIPELINE, PREVIOUS, BatchEndpoint, default_of, tags, with_ids
-from .packaging import Package, package, template, whole
+from .packaging import Package, package, template
 from .registration import Registration
-from .submission import Submission, digest, prepare
+from .submission import Submission, digest, prepare, whole
 from .workspace import Workspace
 
 Say = Callable[[str], None]

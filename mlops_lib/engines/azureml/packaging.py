@@ -16,7 +16,6 @@ from ...spec import (
     DATA_TYPES,
     MODEL_TYPES,
     Bound,
-    Component,
     Data,
     Input,
     Job,
@@ -81,15 +80,6 @@ def package(job: PipelineJob, graph: Graph, *, name: str) -> Package:
         jobs={key: _ends(inner, job.outputs) for key, inner in job.jobs.items()})
     return Package(component=component, data={key: path for key, path in paths.items() if not is_local(path)},
                    settings=_settings(job), notices=tuple(_unkept(job)))
-
-
-def whole(component: Component) -> Any:
-    """All that a component's file says, and that the files of the components in it say."""
-    if not isinstance(component, PipelineComponent):
-        return component.to_dict()
-    inner = {name: [job.to_dict(), whole(job.component) if job.component is not None else None]
-             for name, job in component.jobs.items()}
-    return dataclasses.replace(component, jobs={}).to_dict() | {"jobs": inner}
 
 
 def template(job: PipelineJob) -> PipelineJob:

@@ -20,7 +20,7 @@ from ...fingerprint import Facts, fingerprint
 from ...graph import External, Graph
 from ...inspection import Limits, excess, is_local, local_path
 from ...plan import Action, Plan, PlannedStep
-from ...spec import Environment, Job, PipelineComponent, PipelineJob
+from ...spec import Component, Environment, Job, PipelineComponent, PipelineJob
 from ...stores.snapshots import snapshot
 from ...stores.store import Store
 from ..local.facts import code_files, conda_of
@@ -73,7 +73,10 @@ def prepare(job: PipelineJob, graph: Graph, catalogue: Catalogue, store: Store, 
              for name, step in graph.steps.items()}
     plan = Plan(graph=graph, facts=facts, steps=steps, reuse=not force)
     body = document(job)
-    name = _name(graph.name, [body, facts.code, facts.environment, sorted(facts.data.values()), key or secrets.token_hex(16)])
+    # the body names components by their files, whose content is what counts
+    components = [whole(node.component) for node in job.jobs.values() if node.component is not None]
+    name = _name(graph.name, [body, components, facts.code, facts.environment, sorted(facts.data.values()),
+                              key or secrets.token_hex(16)])
     text = unparse(body | {"name": name})
     return plan, Submission(name=name, job=job, text=text, folder=job.folder, environments=environments)
 
@@ -88,6 +91,15 @@ def document(job: PipelineJob) -> dict[str, Any]:
     if job.component is not None:
         return dataclasses.replace(job, jobs={}).to_dict()  # the jobs are the component's
     return dataclasses.replace(job, jobs={name: named(node, job.folder) for name, node in job.jobs.items()}).to_dict()
+
+
+def whole(component: Component) -> Any:
+    """All that a component's file says, and that the files of the components in it say."""
+    if not isinstance(component, PipelineComponent):
+        return component.to_dict()
+    inner = {name: [job.to_dict(), whole(job.component) if job.component is not None else None]
+             for name, job in component.jobs.items()}
+    return dataclasses.replace(component, jobs={}).to_dict() | {"jobs": inner}
 
 
 def named(node: Job, folder: str) -> Job:

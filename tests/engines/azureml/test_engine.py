@@ -98,6 +98,9 @@ def test_a_key_makes_it_the_same_run(project: Project, stage: Stage, azure: Scri
     assert first.id == again.id
     assert azure.puts == [first.id]
     assert submit(project, stage, key="nightly-8").id != first.id
+    file = project.root / "components" / "train" / "component.yml"
+    file.write_text(file.read_text().replace("python main.py", "python -u main.py"))
+    assert submit(project, stage, key="nightly-7").id != first.id  # it is another pipeline now
 
 
 def test_no_cache_is_force_rerun(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
