@@ -1,9 +1,6 @@
 """One local Azure ML for all of these tests. Nothing but loopback is reached, and the SDK is loaded once."""
 
-import atexit
-import gc
 import json
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,24 +67,21 @@ Mlops = Callable[..., Done]
 
 
 @pytest.fixture
-def mlops(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Project) -> Iterator[Mlops]:
-    """The command line, in this process, which has loaded the SDK, and in the project's folder."""
-    from mlops_lib.cli import main
+def mlops(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Project) -> Mlops:
+    """The command line, in this process, which has loaded the SDK, and in the project's folder.
+
+    All of it but the end: there it ends the process, threads and all, which are those of the local Azure ML here.
+    """
+    from mlops_lib.cli import _code_of
 
     def run(*arguments: str) -> Done:
         capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main(arguments)
+        code = _code_of(arguments)
         printed = capsys.readouterr()
-        assert isinstance(caught.value.code, int)
-        return Done(caught.value.code, printed.out, printed.err)
+        return Done(code, printed.out, printed.err)
 
     monkeypatch.chdir(project.root)
-    handler, thresholds = signal.getsignal(signal.SIGTERM), gc.get_threshold()
-    yield run
-    signal.signal(signal.SIGTERM, handler)
-    gc.set_threshold(*thresholds)
-    atexit.unregister(gc.freeze)
+    return run
 
 
 COMPONENT = """\
