@@ -36,6 +36,8 @@ from .stores.models import (
     promotion_of,
 )
 
+_STEP = {"from", "to", "by", "at", "approved_by"}  # of what is told of each promotion, what is shown
+
 Known = Callable[[ModelVersion, "ModelVersion | None"], "tuple[Evidence, Evidence | None]"]
 Tell = Callable[[Repointed], None]
 _MOST_PENDING = 20  # a tag's text is short
@@ -282,9 +284,48 @@ def read_signature(models: Models, version: ModelVersion) -> Signature | None:
 
 
 def read_lineage(models: Models, version: ModelVersion) -> dict[str, Any]:
-    """Where a version comes from: ``origin``, what made it, and ``promotions``, oldest first."""
-    found = models.note(version, LINEAGE)
-    return dict(json.loads(found)) if found else {"origin": None, "promotions": []}
+    """Where a version comes from: ``origin``, what made it, and ``promotions``, oldest first.
+
+    Raises:
+        InputError: what is told of that is damaged.
+    """
+    told = _noted(models, version, LINEAGE)
+    if told is None:
+        return {"origin": None, "promotions": []}
+    promotions = told.get("promotions")
+    if not isinstance(promotions, list) or not all(isinstance(step, dict) and step.keys() >= _STEP for step in promotions):
+        raise _damaged(models, version, LINEAGE, "it does not tell the promotions")
+    return told
+
+
+def read_decision(models: Models, version: ModelVersion) -> dict[str, Any] | None:
+    """The decision that made a version champion, as :meth:`Decision.to_dict` told it; None when there was none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    told = _noted(models, version, DECISION)
+    try:
+        if told is not None:
+            Decision.from_dict(told)
+    except (KeyError, TypeError) as error:
+        raise _damaged(models, version, DECISION, f"{type(error).__name__}: {error}") from None
+    return told
+
+
+def _noted(models: Models, version: ModelVersion, name: str) -> dict[str, Any] | None:
+    found = models.note(version, name)
+    try:
+        told = json.loads(found) if found else None
+    except ValueError as error:
+        raise _damaged(models, version, name, str(error)) from None
+    if told is not None and not isinstance(told, dict):
+        raise _damaged(models, version, name, "it is no table")
+    return told
+
+
+def _damaged(models: Models, version: ModelVersion, name: str, why: str) -> InputError:
+    return InputError(f"{name} of {version} in {models.name} is damaged", why=why, fix="promote the model again")
 
 
 def _lineage(source: Models, version: ModelVersion, target: Registry, request: Request, decision: Decision) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from mlops_lib.errors import InputError, Refused
 from mlops_lib.promote import DataFacts, Decision, Evidence, Gate
-from mlops_lib.promotions import Request, promote, read_lineage, read_signature, refresh, rollback
+from mlops_lib.promotions import Request, promote, read_decision, read_lineage, read_signature, refresh, rollback
 from mlops_lib.stores.digests import Whole
 from mlops_lib.stores.models import ModelFile, ModelVersion, Repointed, Stream, champion_of
 from mlops_lib.stores.stages import StageModels, digest_of
@@ -180,6 +181,20 @@ def test_a_rollback_to_changed_bytes_is_refused(place: Place) -> None:
     with pytest.raises(Refused, match="not what they were"):
         rollback(place.target, "shop", actor="ann", at="now")
     assert place.champions() == ["2"]
+
+
+@pytest.mark.parametrize(("note", "text"), [
+    ("lineage.json", '{"origin": nu'), ("lineage.json", "[]"), ("lineage.json", "{}"), ("lineage.json", '{"promotions": [{"from": "runs"}]}'),
+    ("decision.json", "{"), ("decision.json", '{"checks": [1]}'),
+])  # fmt: skip
+def test_a_damaged_note_is_told(place: Place, note: str, text: str) -> None:
+    stored = place.promote(place.make(0.5))[1]
+    assert stored is not None
+    read: Callable[..., object] = read_lineage if note == "lineage.json" else read_decision
+    assert read(place.target, stored)
+    (place.target.path(stored).parent / note).write_text(text)
+    with pytest.raises(InputError, match=rf"{re.escape(note)} of shop:1 in qa is damaged"):
+        read(place.target, stored)
 
 
 def test_a_model_file_that_mlflow_did_not_write_is_told(place: Place) -> None:

@@ -165,15 +165,14 @@ def show_model(context: click.Context, name: str, where: str, local: bool | None
 
 
 def _show(found: RunModels | Shelf, name: str, store: Store, as_json: bool) -> None:
-    import json
 
-    from ..promotions import read_lineage, read_signature
-    from ..stores.models import DECISION, MODEL, RunModels, champion_of
+    from ..promotions import read_decision, read_lineage, read_signature
+    from ..stores.models import MODEL, RunModels, champion_of
 
     version = found.measured(_version(found, name))
     versions = found.versions(version.name)
     lineage, signature = read_lineage(found, version), read_signature(found, version)
-    note = found.note(version, DECISION)
+    decision = read_decision(found, version)
     champion = champion_of(found, version.name)
     if as_json:
         known = (_asset_json(store.assets.find(MODEL, version.name, version.version), store) if isinstance(found, RunModels)
@@ -182,7 +181,7 @@ def _show(found: RunModels | Shelf, name: str, store: Store, as_json: bool) -> N
             "versions": [other.version for other in versions], "tags": dict(version.tags),
             "champion": champion.version if champion else None, "lineage": lineage,
             "signature": {"inputs": dict(signature.inputs), "outputs": dict(signature.outputs)} if signature else None,
-            "decision": json.loads(note) if note else None})
+            "decision": decision})
         return
     origin = lineage.get("origin") or {}
     rows = [("name", version.name), ("version", version.version), ("type", version.type),
@@ -199,10 +198,10 @@ def _show(found: RunModels | Shelf, name: str, store: Store, as_json: bool) -> N
     rows += [("promoted", f"{step['from']} to {step['to']} by {step['by']} at {step['at']}"
               + (f", approved by {step['approved_by']}" if step["approved_by"] else "")) for step in lineage["promotions"]]
     _columns(rows)
-    if note:
+    if decision is not None:
         from ..promote import Decision
 
-        for check in Decision.from_dict(json.loads(note)).checks:
+        for check in Decision.from_dict(decision).checks:
             click.echo(str(check))
 
 
