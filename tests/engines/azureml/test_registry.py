@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -318,26 +317,22 @@ def expire(models: WorkspaceModels) -> None:
 
 
 def test_of_two_promotions_at_once_one_wins_and_one_is_told(place: Place) -> None:
-    ready, results = threading.Barrier(2), []
-    versions = [place.make(0.4), place.make(0.3)]
-    registries = [place.open("dev"), place.open("dev")]
+    other, one, two = place.open("dev"), place.make(0.4), place.make(0.3)
+    told: list[Refused] = []
 
-    def work(number: int) -> None:
-        ready.wait()
-        try:
-            results.append(place.promote(versions[number], target=registries[number])[1])
-        except Refused as error:
-            results.append(error)
+    class Busy(StageModels):
+        def open(self, version: ModelVersion, file: str) -> BinaryIO:
+            with pytest.raises(Refused) as caught:
+                place.promote(two, target=other)
+            told.append(caught.value)
+            return super().open(version, file)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    [told] = [result for result in results if isinstance(result, Refused)]
-    assert "another promotion of 'shop' to dev is at work" in told.what
-    [stored] = [result for result in results if isinstance(result, ModelVersion)]
+    _, stored = place.promote(one, source=Busy(place.folder / ".mlops", "here"))
+    assert stored is not None
+    assert told[0].what == "another promotion of 'shop' to dev is at work"
     assert place.champions() == [stored.version]
+    assert place.promote(two, target=other)[1] is not None
+    assert place.champions() == ["2"]
 
 
 def test_one_that_slept_too_long_is_stopped(place: Place) -> None:
