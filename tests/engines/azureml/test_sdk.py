@@ -30,8 +30,8 @@ WITH_THE_OLDEST = ("azure-common", "msrest<1", "oauthlib", "requests-oauthlib", 
 
 def test_a_component_that_is_noted_as_registered_is_not_registered_again(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
     load_job = sdk.module("azure.ai.ml").load_job
-    job = load_job(StringIO(project.export("p")), relative_origin=str(project.root / "pipelines" / "x.yml"))
     with Workspace(stage) as workspace, sdk.quiet():
+        job = load_job(StringIO(project.export("p")), relative_origin=str(project.root / "pipelines" / "x.yml"))
         for node in job.jobs.values():
             identity = sdk.register_anonymously(workspace.client, node.component)
             assert re.fullmatch(rf"{re.escape(stage.workspace['id'])}/components/azureml_anonymous/versions/[\w-]+", identity)
