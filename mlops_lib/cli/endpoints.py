@@ -13,17 +13,15 @@ from ..errors import InputError
 from . import (
     _columns,
     _complete_stage,
-    _copy_and_show,
     _pairs,
     _print_json,
-    _progress,
     _project,
-    _refuse_to_replace,
     _say,
     cli,
     json_option,
     set_option,
 )
+from .run import _copy_and_show, _progress, _refuse_to_replace
 
 if TYPE_CHECKING:
     from ..endpoints import Endpoint, Interface

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from ..errors import InputError, MlopsError, duration
-from . import _columns, _pairs, _print_json, _project, _say, _succeeds, cli, json_option, set_option, show_error
+from . import _columns, _pairs, _print_json, _project, _say, cli, json_option, set_option, show_error
+from .run import _succeeds
 
 _NAP_S = 1.0  # a machine that slept wakes up late: the clock is asked again and again, not trusted with one long wait
 
