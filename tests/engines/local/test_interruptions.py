@@ -159,11 +159,14 @@ def test_kills_at_random_moments_never_leave_half_a_result(project: Callable[...
         | {"sum": ("sum", {f"i{n}": f"${{{{parent.jobs.s{n}.outputs.out}}}}" for n in range(5)})},
         outputs={"out": "${{parent.jobs.sum.outputs.out}}"},
     )
+    begun = time.monotonic()
+    end(shop.start("run", "p"))
+    whole = time.monotonic() - begun
     generator = random.Random(11)
     killed = 0
     for attempt in range(15):
         process = shop.start("run", "p", *(["--no-cache"] if attempt % 2 else []))
-        time.sleep(0.2 + generator.random() * 0.45)
+        time.sleep(whole * (0.3 + generator.random() * 0.6))
         if process.poll() is None:
             killed += 1
             process.kill()
