@@ -154,7 +154,8 @@ def flights_script(project: Path, work: Path) -> str:
             continue
         # All its trials; the last one's outputs stand where later steps look.
         points = [point(step.sweep, number) for number in range(step.sweep.limits.trials)]
-        steps += [replace(trial(step, number, found), name=step.name) for number, found in enumerate(points) if found]
+        trials = [trial(step, number, found) for number, found in enumerate(points) if found]
+        steps += [*trials[:-1], replace(trials[-1], name=step.name)]
     for step in steps:
         inputs: dict[str, str | None] = dict.fromkeys(step.component.inputs)
         for port, given in step.inputs.items():
