@@ -78,13 +78,15 @@ def load(name: str, module: str = "") -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    sys.path.insert(0, str(path.parent))
+    folders = [str(path.parent), *includes(name)]
+    sys.path[:0] = folders
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MLflow warns about itself when it is imported
             spec.loader.exec_module(module)
     finally:
-        sys.path.remove(str(path.parent))
+        for folder in folders:
+            sys.path.remove(folder)
     return module
 
 

@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
-import zipfile
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import mlflow.sklearn
-import numpy as np
-import pandas as pd
-import pyarrow.parquet as pq
-from mlflow.models import Model, ModelSignature
-from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+from training import InputError, Rows, both, identity, learning_curve, requirements, scores, settle_skops, signature
 
-LABEL = "late"
-NOT_FEATURES = ("flight_id", "scheduled_departure", LABEL)
 CATEGORIES = ("carrier", "origin", "dest")  # integer codes; scikit-learn reads -1 as missing
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
-# skops loads only types it is told to trust; these are the parts of the model above that it does not know yet.
+# skops loads only types it is told to trust; these are the parts of the model below that it does not know yet.
 TRUSTED = [
     "functools.partial",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.utils.validation.check_array",
 ]
-
-
-class InputError(Exception):
-    """The input is not what this step can work with; the message is for its user."""
 
 
 @dataclass(frozen=True)
@@ -51,22 +35,7 @@ class Hyperparameters:
     seed: int
 
 
-def read(folder: Path) -> tuple[pd.DataFrame, pd.Series]:
-    """Features and label of all Parquet files under *folder*; both classes occur."""
-    if not list(folder.rglob("*.parquet")):
-        raise InputError(f"{folder} holds no Parquet file")
-    table = pq.read_table(folder)
-    if LABEL not in table.column_names:
-        raise InputError(f"{folder} has no column {LABEL!r}")
-    frame = table.to_pandas()
-    if frame[LABEL].nunique() != 2:
-        raise InputError(f"{folder} needs both classes of {LABEL!r}; its {len(frame)} rows have {frame[LABEL].nunique()}")
-    return frame.drop(columns=[name for name in NOT_FEATURES if name in frame]), frame[LABEL]
-
-
-def fit(
-    train: tuple[pd.DataFrame, pd.Series], validation: tuple[pd.DataFrame, pd.Series], chosen: Hyperparameters
-) -> HistGradientBoostingClassifier:
+def fit(train: Rows, validation: Rows, chosen: Hyperparameters) -> HistGradientBoostingClassifier:
     """Trees until the validation log loss has not improved for ``patience`` trees; threads are OMP_NUM_THREADS."""
     model = HistGradientBoostingClassifier(
         learning_rate=chosen.learning_rate,
@@ -82,83 +51,6 @@ def fit(
     return model.fit(*train, X_val=validation[0], y_val=validation[1])
 
 
-def signature(features: pd.DataFrame) -> ModelSignature:
-    """Whole numbers are required; a real number may be missing (no weather). The output is P(on time), P(late)."""
-    kinds = {"i": ("integer", True), "f": ("double", False)}
-    try:
-        columns: list[ColSpec | TensorSpec] = [
-            ColSpec(kinds[dtype.kind][0], str(name), required=kinds[dtype.kind][1]) for name, dtype in features.dtypes.items()
-        ]
-    except KeyError as error:
-        raise InputError(f"features must be numbers; the columns are {features.dtypes.to_dict()}") from error
-    return ModelSignature(Schema(columns), Schema([TensorSpec(np.dtype("float64"), (-1, 2))]))
-
-
-def identity(*parts: object) -> Model:
-    """An empty MLflow model whose id and time follow from *parts*, so the same training writes the same bytes.
-
-    Left alone, MLflow draws a random id and reads the clock; when and where it was trained is in the run's record.
-    """
-    digest = hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()
-    return Model(model_uuid=digest[:32], utc_time_created="1970-01-01 00:00:00")
-
-
-def settle(folder: Path) -> None:
-    """Rewrite the saved model without clock times and memory addresses, so the same model is the same bytes.
-
-    A skops file is a zip of arrays and one schema. Its ``__id__`` are memory addresses that only tell which objects are
-    one and the same (a negative number cannot be one of them), and the arrays' names come from addresses too.
-    """
-    path = folder / "model.skops"
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    names: dict[object, object] = {}
-
-    def renamed(node: Any, key: str = "") -> Any:
-        if isinstance(node, dict):
-            return {name: renamed(value, name) for name, value in node.items()}
-        if isinstance(node, list):
-            return [renamed(value) for value in node]
-        if key == "__id__":
-            return names.setdefault(node, len(names) + 1)
-        if key == "file":
-            return names.setdefault(node, f"{len(names) + 1}{Path(node).suffix}")
-        return node
-
-    schema = json.dumps(renamed(json.loads(members.pop("schema.json"))), indent=2)
-    contents = {"schema.json": schema.encode(), **{str(names[name]): content for name, content in members.items()}}
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in sorted(contents.items()):
-            archive.writestr(zipfile.ZipInfo(name), content)  # dated 1980, the earliest a zip can say
-    saved = Model.load(str(folder))
-    saved.model_size_bytes = sum(file.stat().st_size for file in folder.iterdir() if file.name != "MLmodel")
-    saved.save(str(folder / "MLmodel"))
-
-
-def scores(label: pd.Series, probability: Any) -> dict[str, float]:
-    """The validation metrics that are logged; sweeps choose by ``validation_log_loss``."""
-    return {
-        "validation_roc_auc": float(roc_auc_score(label, probability)),
-        "validation_pr_auc": float(average_precision_score(label, probability)),
-        "validation_log_loss": float(log_loss(label, probability)),
-        "validation_brier": float(brier_score_loss(label, probability)),
-    }
-
-
-def learning_curve(losses: Mapping[str, Sequence[float]]) -> Any:
-    """A matplotlib figure of the log loss after each tree."""
-    from matplotlib.figure import Figure  # here, because importing it takes as long as half the training
-
-    figure = Figure(figsize=(6, 3.5), layout="constrained")
-    axes = figure.subplots()
-    for name, values in losses.items():
-        axes.plot(range(1, len(values) + 1), values, label=name)
-    axes.set(xlabel="trees", ylabel="log loss")
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
 def main() -> None:
     """The command line of component.yml."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -172,9 +64,7 @@ def main() -> None:
     folders = {name: args.pop(name) for name in ("train", "validation", "model")}
     chosen = Hyperparameters(**args)
 
-    train, validation = read(folders["train"]), read(folders["validation"])
-    if list(train[0]) != list(validation[0]):
-        raise InputError("train and validation have different columns")
+    train, validation = both(folders["train"], folders["validation"])
     model = fit(train, validation, chosen)
     measured = scores(validation[1], model.predict_proba(validation[0])[:, 1])
 
@@ -182,14 +72,14 @@ def main() -> None:
         model,
         folders["model"],
         mlflow_model=identity("hist_gradient_boosting", chosen, measured),
-        signature=signature(train[0]),
+        signature=signature(train[0], 2),
         input_example=train[0].head(3),
         pyfunc_predict_fn="predict_proba",
         serialization_format="skops",
         skops_trusted_types=TRUSTED,
-        pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
+        pip_requirements=requirements(*REQUIREMENTS),
     )
-    settle(folders["model"])
+    settle_skops(folders["model"])
     mlflow.log_params(asdict(chosen))
     mlflow.log_metrics({**measured, "trees": model.n_iter_})
     mlflow.log_figure(
