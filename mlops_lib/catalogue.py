@@ -44,8 +44,8 @@ from .spec.kinds import is_aside, is_conda, is_flow, is_resource, schema_of
 from .stores.mapped import file_of_asset, find_asset, version_order
 
 if TYPE_CHECKING:
+    from .gate import Gate
     from .infra import Used
-    from .promote import Gate
 
 PROJECT_FILE = "mlops.yml"
 _YAML = (".yml", ".yaml")
@@ -178,7 +178,7 @@ class Catalogue:
         Raises:
             InputError: the file cannot be read; CompileError: it has mistakes.
         """
-        from .promote import Gate
+        from .gate import Gate
 
         self.check_file(path, "gate")
         self.raise_errors()

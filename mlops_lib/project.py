@@ -51,10 +51,10 @@ if TYPE_CHECKING:
     from .engines.azureml.schedules import Scheduled
     from .engines.azureml.transport import Patience
     from .engines.local.facts import Ground
+    from .gate import Gate
     from .graph import Given, Graph
     from .infra import Stage
     from .plan import Plan
-    from .promote import Gate
     from .schedule import Schedule
     from .stores.records import RunRecord
     from .stores.store import Store

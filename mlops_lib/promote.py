@@ -2,157 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .document import Items, Scalar, Table, Value
+from .bootstrap import lower_bound
 from .errors import listing
-from .rules.facts import items, number, scalar, table
-from .spec import reading
+from .gate import Confidence, Gate, Limits, SliceLimit, shown
 from .sweep import Goal
 
-GROUPS = 1024  # of rows, that a resample draws from
 _WORST_SHOWN = 5
 _LARGEST = 1e290  # of a row's loss: sums stay finite
-
-# --- gates -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """From *low* to *high*, both included; None is no limit."""
-
-    low: float | None = None
-    high: float | None = None
-
-    def hold(self, value: float) -> bool:
-        """Whether *value* is within them; what is not a number is not."""
-        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high) and value == value
-
-    def __str__(self) -> str:
-        parts = [f"at least {_shown(self.low)}"] if self.low is not None else []
-        return " and ".join(parts + ([f"at most {_shown(self.high)}"] if self.high is not None else []))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Confidence:
-    """The improvement of the mean *loss* must be above 0 in all but a share of ``1 - level`` of the resamples."""
-
-    loss: str
-    level: float = 0.95
-    resamples: int = 2000
-    seed: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SliceLimit:
-    """No slice by one of the columns *by* may be *worse* than the champion by more; those below *min_rows* do not count."""
-
-    by: tuple[str, ...]
-    metric: str
-    goal: Goal
-    worse: float
-    min_rows: int = 1
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Gate:
-    """What a candidate must show before it may replace a champion.
-
-    Attributes:
-        metric: What candidate and champion are compared by.
-        goal: What that metric should be.
-        required: Metrics that must be there.
-        thresholds: Limits of single metrics.
-        absolute: By how much the candidate must be better; at 0 any improvement will do, and a tie never does.
-        relative: The same as a share of the champion's value; the larger of the two counts.
-        columns: Columns that the test data must have, with their types; None for any type.
-        labels: The share of the rows that each label must have.
-        row_ms: How long the prediction of one row may take, in milliseconds.
-        rows_per_second: How fast a batch must be predicted.
-        max_bytes: How large the model may be.
-        tags: Tags that the candidate must have, with their values; None for any value.
-        signature: The inputs that the model must have, with their types; empty for any. None when none is needed.
-        signature_of_champion: The candidate's inputs and outputs must be the champion's.
-    """
-
-    metric: str
-    goal: Goal
-    required: tuple[str, ...] = ()
-    thresholds: Mapping[str, Limits] = field(default_factory=dict)
-    absolute: float = 0.0
-    relative: float = 0.0
-    confidence: Confidence | None = None
-    slices: SliceLimit | None = None
-    rows: Limits | None = None
-    labels: Mapping[str, Limits] = field(default_factory=dict)
-    columns: Mapping[str, str | None] = field(default_factory=dict)
-    row_ms: float | None = None
-    rows_per_second: float | None = None
-    max_bytes: int | None = None
-    tags: Mapping[str, str | None] = field(default_factory=dict)
-    signature: Mapping[str, str] | None = None
-    signature_of_champion: bool = False
-
-    @classmethod
-    def from_document(cls, value: Table) -> Gate:
-        """A gate from its document, which was checked: see :mod:`mlops_lib.rules.gates`."""
-        objective, improvement, confidence = (table(value, key) for key in ("objective", "improvement", "confidence"))
-        slices, data, signature = (table(value, key) for key in ("slices", "data", "signature"))
-        metric, goal = _text(objective, "primary_metric", ""), Goal(_text(objective, "goal", Goal.MINIMIZE.value))
-        megabytes = number(table(value, "size"), "megabytes")
-        word = _text(value, "signature", "")
-        return cls(
-            metric=metric, goal=goal, required=reading.texts(value, "required"),
-            thresholds=_limits_of(table(value, "thresholds")),
-            absolute=number(improvement, "absolute") or 0.0, relative=number(improvement, "relative") or 0.0,
-            confidence=None if confidence is None else Confidence(
-                loss=_text(confidence, "loss", metric), level=_number(confidence, "level", 0.95),
-                resamples=int(_number(confidence, "resamples", 2000)), seed=int(_number(confidence, "seed", 0))),
-            slices=None if slices is None else SliceLimit(
-                by=reading.texts(slices, "by"), metric=_text(slices, "metric", metric),
-                goal=Goal(_text(slices, "goal", goal.value)), worse=_number(slices, "worse", 0.0),
-                min_rows=int(_number(slices, "min_rows", 1))),
-            rows=_limits(table(data, "rows")), labels=_limits_of(table(data, "labels")), columns=_named(data, "columns"),
-            row_ms=number(table(value, "latency"), "row_ms"),
-            rows_per_second=number(table(value, "latency"), "rows_per_second"),
-            max_bytes=None if megabytes is None else int(megabytes * 2**20), tags=_named(value, "tags"),
-            signature=reading.text_map(value, "signature") if signature is not None else {} if word else None,
-            signature_of_champion=word == "champion")
-
-
-def _text(value: Table | None, key: str, default: str) -> str:
-    found = scalar(value, key)
-    return found.text if found is not None else default
-
-
-def _number(value: Table, key: str, default: float) -> float:
-    found = number(value, key)
-    return default if found is None else found
-
-
-def _limits(value: Table | None) -> Limits | None:
-    return None if value is None else Limits(number(value, "min"), number(value, "max"))
-
-
-def _limits_of(value: Table | None) -> dict[str, Limits]:
-    found = {name: _limits(table(value, name)) for name in (value.entries if value is not None else ())}
-    return {name: limits for name, limits in found.items() if limits is not None}
-
-
-def _named(value: Table | None, key: str) -> dict[str, str | None]:
-    """A mapping of texts, or a list of names, whose texts are free."""
-    found: Value | None = value.get(key) if value is not None else None
-    if isinstance(found, Items):
-        return {item.text: None for item in items(value, key) if isinstance(item, Scalar)}
-    return {name: reading.literal_text(entry) for name, entry in found.entries.items()
-            if isinstance(entry, Scalar)} if isinstance(found, Table) else {}
-
 
 # --- evidence --------------------------------------------------------------------------------------------------------
 
@@ -384,8 +246,8 @@ def _improvement(gate: Gate, candidate: Evidence, champion: Evidence) -> Check:
     if gain == 0:
         told += ": a tie keeps the champion"
     else:
-        told += f": {'better' if gain > 0 else 'worse'} by {_shown(abs(gain))}"
-        told += f", must be better by {_shown(needed)}" if needed > 0 else ""
+        told += f": {'better' if gain > 0 else 'worse'} by {shown(abs(gain))}"
+        told += f", must be better by {shown(needed)}" if needed > 0 else ""
     return Check(name="improvement", passed=gain > 0 and gain >= needed, told=told,
                  values=values | {"improvement": _value(gain), "needed": _value(needed)})
 
@@ -405,36 +267,10 @@ def _confidence(rule: Confidence, candidate: Evidence, champion: Evidence) -> Ch
     mean, low = math.fsum(gains) / len(gains), lower_bound(gains, rule)
     return Check(
         name=name, passed=low > 0,
-        told=f"mean {rule.loss} of {len(gains):,} rows better by {_shown(mean)}, at {rule.level:g} by at least {_shown(low)}"
+        told=f"mean {rule.loss} of {len(gains):,} rows better by {shown(mean)}, at {rule.level:g} by at least {shown(low)}"
              f"{'' if low > 0 else ', must be above 0'}",
         values={"improvement": mean, "lower_bound": _value(low), "level": rule.level, "resamples": rule.resamples,
                 "rows": len(gains)})
-
-
-def lower_bound(gains: Sequence[float], rule: Confidence) -> float:
-    """What the mean of *gains* exceeds in a share of ``rule.level`` of its bootstrap resamples.
-
-    Rows are put into at most :data:`GROUPS` groups by chance, and groups are drawn instead of rows: since rows are
-    exchangeable, the means of groups vary as the rows say they must, and a resample costs a thousand draws however many rows
-    there are. Chance is SHAKE-256 of the seed: the same on every machine, and for every pair of models.
-
-    Source: the percentile bootstrap of Efron (1979), of pairs.
-    """
-    groups = _grouped(gains, rule.seed)
-    draws = hashlib.shake_256(f"draws {rule.seed}".encode()).digest(4 * len(groups) * rule.resamples)
-    size = struct.Struct(f"<{len(groups)}I")
-    # fsum rounds once: a better row never lowers a sum, and every version of Python gives the same.
-    sums = sorted(math.fsum([groups[word * len(groups) >> 32] for word in words]) for words in size.iter_unpack(draws))
-    return float(sums[math.floor((1 - rule.level) * rule.resamples)] / len(gains))
-
-
-def _grouped(gains: Sequence[float], seed: int) -> list[float]:
-    """The sums of rows put together by chance; each row alone while there are few."""
-    if len(gains) <= GROUPS:
-        return list(gains)
-    keys = struct.unpack(f"<{len(gains)}Q", hashlib.shake_256(f"groups {seed}".encode()).digest(8 * len(gains)))
-    order = sorted(range(len(gains)), key=keys.__getitem__)
-    return [math.fsum(gains[row] for row in order[first::GROUPS]) for first in range(GROUPS)]
 
 
 def _slices(by: str, rule: SliceLimit, candidate: Evidence, champion: Evidence) -> Check:
@@ -461,12 +297,12 @@ def _slices(by: str, rule: SliceLimit, candidate: Evidence, champion: Evidence) 
                      for value in failed[:_WORST_SHOWN] or order[:1])
     more = f" and {len(failed) - _WORST_SHOWN} more" if len(failed) > _WORST_SHOWN else ""
     return Check(name=name, passed=not failed, values={value: losses[value] for value in order},
-                 told=f"{'' if failed else 'at worst '}{told}{more} in {rule.metric}, may be worse by {_shown(rule.worse)}; "
+                 told=f"{'' if failed else 'at worst '}{told}{more} in {rule.metric}, may be worse by {shown(rule.worse)}; "
                       f"{len(counted)} slices, {len(ours) - len(counted)} too small to count")
 
 
 def _compared(loss: float) -> str:
-    return f"{'worse' if loss > 0 else 'better'} by {_shown(abs(loss))}" if loss else "the same"
+    return f"{'worse' if loss > 0 else 'better'} by {shown(abs(loss))}" if loss else "the same"
 
 
 def _data(gate: Gate, model: Evidence) -> Iterator[Check]:
@@ -478,7 +314,7 @@ def _data(gate: Gate, model: Evidence) -> Iterator[Check]:
         total = sum(data.labels.values())
         share = data.labels.get(label, 0) / total if total > 0 else math.nan
         yield Check(name=f"data label {label}", passed=limits.hold(share),
-                    told=f"{_shown(share)} of the rows, must be {limits}" if total else "no label was counted",
+                    told=f"{shown(share)} of the rows, must be {limits}" if total else "no label was counted",
                     values={"share": _value(share), "min": limits.low, "max": limits.high})
     if gate.columns:
         wrong = [f"{name!r} is missing" if name not in data.columns else f"{name!r} is {data.columns[name]}, must be {type_}"
@@ -493,14 +329,14 @@ def _costs(gate: Gate, model: Evidence) -> Iterator[Check]:
         ("latency of a row", model.row_ms, Limits(high=gate.row_ms), lambda value: f"{value:,.2f} ms"),
         ("rows per second", model.rows_per_second, Limits(low=gate.rows_per_second), lambda value: f"{value:,.0f}"),
         ("size", model.size, Limits(high=gate.max_bytes), lambda value: f"{value / 2**20:.3g} MB"))
-    for name, value, limits, shown in costs:
+    for name, value, limits, written in costs:
         limit = limits.low if limits.high is None else limits.high
         if limit is None:
             continue
         known = value is not None and math.isfinite(value)
         yield Check(name=name, passed=known and limits.hold(value or 0.0),
-                    told=f"{shown(value or 0.0) if known else 'not measured'}, must be "
-                         f"{'at least' if limits.high is None else 'at most'} {shown(limit)}",
+                    told=f"{written(value or 0.0) if known else 'not measured'}, must be "
+                         f"{'at least' if limits.high is None else 'at most'} {written(limit)}",
                     values={"candidate": _value(value), "limit": limit})
 
 
@@ -543,16 +379,12 @@ def _is_finite(model: Evidence, metric: str) -> bool:
 
 
 def _metric(model: Evidence, name: str) -> str:
-    return _shown(model.metrics[name]) if name in model.metrics else "missing"
+    return shown(model.metrics[name]) if name in model.metrics else "missing"
 
 
 def _value(value: float | None) -> Told:
     """A number for JSON, which has no word for NaN or infinity."""
     return value if value is None or math.isfinite(value) else str(value)
-
-
-def _shown(value: float | None) -> str:
-    return "none" if value is None else "not finite" if not math.isfinite(value) else f"{value:.6g}"
 
 
 def _short(digest: str) -> str:

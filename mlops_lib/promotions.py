@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 
 from .document import parse, plain
 from .errors import CompileError, InputError, Refused
-from .promote import Decision, Evidence, Gate, Signature, approval, decide, signature_of
+from .gate import Gate
+from .promote import Decision, Evidence, Signature, approval, decide, signature_of
 from .stores.digests import Whole
 from .stores.models import (
     CHAMPION,

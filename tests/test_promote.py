@@ -8,22 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlops_lib.gate import Confidence, Gate, Limits, SliceLimit
 from mlops_lib.promote import (
-    GROUPS,
     Check,
-    Confidence,
     DataFacts,
     Decision,
     Evidence,
-    Gate,
-    Limits,
     Signature,
     Slice,
-    SliceLimit,
     approval,
     decide,
     evidence_of,
-    lower_bound,
     signature_of,
 )
 from mlops_lib.sweep import Goal
@@ -136,26 +131,6 @@ def test_without_the_losses_of_rows_there_is_no_confidence() -> None:
     assert "9 rows were measured, and 10" in told(decide(gate, rows("new", [0.1] * 9), old))["confidence"]
     for wrong in (math.nan, -math.inf, -1e300):
         assert "not finite" in told(decide(gate, dataclasses.replace(model(), losses={"loss": [wrong] * 10}), old))["confidence"]
-
-
-def test_groups_of_rows_vary_as_the_rows_do() -> None:
-    # Of normal rows the bound is known: the mean, less 1.645 standard errors. A tenth of that is well above its noise.
-    chance = random.Random(1)
-    gains = [chance.gauss(1.0, 20.0) for _ in range(20 * GROUPS)]
-    mean, error = math.fsum(gains) / len(gains), 20.0 / math.sqrt(len(gains))
-    found = lower_bound(gains, Confidence(loss="loss", level=0.95))
-    assert found == pytest.approx(mean - 1.645 * error, abs=0.165 * error)
-    few = gains[:GROUPS]
-    exact = lower_bound(few, Confidence(loss="loss"))
-    error = 20.0 / math.sqrt(GROUPS)
-    assert exact == pytest.approx(math.fsum(few) / GROUPS - 1.645 * error, abs=0.165 * error)
-
-
-def test_the_bound_is_the_same_every_time_and_another_with_another_seed() -> None:
-    gains = [math.sin(number) for number in range(3000)]
-    bounds = [lower_bound(gains, Confidence(loss="loss", seed=seed, resamples=200)) for seed in (0, 0, 1)]
-    assert bounds[0] == bounds[1] != bounds[2]
-    assert bounds[0] == pytest.approx(-0.0203, abs=0.0002)  # on every machine
 
 
 def sliced(name: str, **losses: float) -> Evidence:

@@ -4,7 +4,7 @@ import pytest
 
 from mlops_lib.document import Table, parse
 from mlops_lib.errors import Finding
-from mlops_lib.promote import Confidence, Gate, Limits, SliceLimit
+from mlops_lib.gate import Confidence, Gate, Limits, SliceLimit
 from mlops_lib.rules.gates import check_gate
 from mlops_lib.spec import KINDS, Report
 from mlops_lib.sweep import Goal
