@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from .document import Items, Scalar, Table, Value
 from .rules.facts import items, number, scalar, table
+from .rules.gates import LEVEL, RESAMPLES
 from .spec import reading
 from .sweep import Goal
 
@@ -33,8 +34,8 @@ class Confidence:
     """The improvement of the mean *loss* must be above 0 in all but a share of ``1 - level`` of the resamples."""
 
     loss: str
-    level: float = 0.95
-    resamples: int = 2000
+    level: float = LEVEL
+    resamples: int = RESAMPLES
     seed: int = 0
 
 
@@ -101,8 +102,8 @@ class Gate:
             thresholds=_limits_of(table(value, "thresholds")),
             absolute=number(improvement, "absolute") or 0.0, relative=number(improvement, "relative") or 0.0,
             confidence=None if confidence is None else Confidence(
-                loss=_text(confidence, "loss", metric), level=_number(confidence, "level", 0.95),
-                resamples=int(_number(confidence, "resamples", 2000)), seed=int(_number(confidence, "seed", 0))),
+                loss=_text(confidence, "loss", metric), level=_number(confidence, "level", LEVEL),
+                resamples=int(_number(confidence, "resamples", RESAMPLES)), seed=int(_number(confidence, "seed", 0))),
             slices=None if slices is None else SliceLimit(
                 by=reading.texts(slices, "by"), metric=_text(slices, "metric", metric),
                 goal=Goal(_text(slices, "goal", goal.value)), worse=_number(slices, "worse", 0.0),

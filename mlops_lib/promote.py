@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .bootstrap import lower_bound
+from .bootstrap import LARGEST, LEAST, gain
 from .errors import listing
 from .gate import Confidence, Gate, Limits, SliceLimit, shown
 from .sweep import Goal
 
 _WORST_SHOWN = 5
-_LARGEST = 1e290  # of a row's loss: sums stay finite
 
 # --- evidence --------------------------------------------------------------------------------------------------------
 
@@ -258,19 +257,21 @@ def _confidence(rule: Confidence, candidate: Evidence, champion: Evidence) -> Ch
         if rule.loss not in model.losses:
             return Check(name=name, passed=False, told=f"there is no {rule.loss} of single rows of {model.model}")
     ours, theirs = candidate.losses[rule.loss], champion.losses[rule.loss]
-    if len(ours) != len(theirs) or not ours:
-        return Check(name=name, passed=False, values={"candidate": len(ours), "champion": len(theirs)},
-                     told=f"{len(ours):,} rows were measured, and {len(theirs):,} of the champion")
-    gains = [before - now for before, now in zip(theirs, ours, strict=True)]
-    if not all(abs(gain) < _LARGEST for gain in gains):
-        return Check(name=name, passed=False, told=f"the {rule.loss} of a row is not finite, or beyond {_LARGEST:g}")
-    mean, low = math.fsum(gains) / len(gains), lower_bound(gains, rule)
+    rows = candidate.data.rows if candidate.data is not None else 0
+    if not len(ours) == len(theirs) == rows:
+        return Check(name=name, passed=False, values={"candidate": len(ours), "champion": len(theirs), "rows": rows},
+                     told=f"{len(ours):,} rows have a {rule.loss}, and {len(theirs):,} of the champion; the data has {rows:,}")
+    if rows < LEAST:
+        return Check(name=name, passed=False, values={"rows": rows, "min": LEAST},
+                     told=f"{rows:,} rows tell too little, must be at least {LEAST}")
+    mean, low = gain(ours, theirs, rule)
     return Check(
         name=name, passed=low > 0,
-        told=f"mean {rule.loss} of {len(gains):,} rows better by {shown(mean)}, at {rule.level:g} by at least {shown(low)}"
-             f"{'' if low > 0 else ', must be above 0'}",
-        values={"improvement": mean, "lower_bound": _value(low), "level": rule.level, "resamples": rule.resamples,
-                "rows": len(gains)})
+        told=f"mean {rule.loss} of {rows:,} rows better by {shown(mean)}, at {rule.level:g} by at least {shown(low)}"
+             f"{'' if low > 0 else ', must be above 0'}" if math.isfinite(low) else
+             f"the {rule.loss} of a row is not finite, or beyond {LARGEST:g}",
+        values={"improvement": _value(mean), "lower_bound": _value(low), "level": rule.level, "resamples": rule.resamples,
+                "rows": rows})
 
 
 def _slices(by: str, rule: SliceLimit, candidate: Evidence, champion: Evidence) -> Check:

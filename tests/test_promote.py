@@ -24,6 +24,7 @@ from mlops_lib.promote import (
 from mlops_lib.sweep import Goal
 
 DATA = DataFacts(digest="sha256:" + "d" * 64, rows=1000, labels={"0": 800, "1": 200}, columns={"a": "int32", "b": "double"})
+SMALL = dataclasses.replace(DATA, rows=102)
 PLAIN = Gate(metric="loss", goal=Goal.MINIMIZE)
 
 
@@ -107,7 +108,8 @@ def test_thresholds_include_their_ends() -> None:
 
 
 def rows(name: str, losses: list[float]) -> Evidence:
-    return dataclasses.replace(model(name, loss=math.fsum(losses) / len(losses)), losses={"loss": losses})
+    return dataclasses.replace(model(name, loss=math.fsum(losses) / len(losses)), losses={"loss": losses},
+                               data=dataclasses.replace(DATA, rows=len(losses)))
 
 
 def test_an_improvement_must_be_more_than_chance() -> None:
@@ -123,14 +125,23 @@ def test_an_improvement_must_be_more_than_chance() -> None:
     assert "better by 0.002, at 0.95 by at least -" in refused["confidence"]
 
 
-def test_without_the_losses_of_rows_there_is_no_confidence() -> None:
-    gate = dataclasses.replace(PLAIN, confidence=Confidence(loss="loss"))
-    old = rows("old", [0.5] * 10)
-    assert "no loss of single rows of new" in told(decide(gate, model(), old))["confidence"]
-    assert "no loss of single rows of old" in told(decide(gate, rows("new", [0.1] * 10), model("old")))["confidence"]
-    assert "9 rows were measured, and 10" in told(decide(gate, rows("new", [0.1] * 9), old))["confidence"]
+def test_without_the_losses_of_all_rows_there_is_no_confidence() -> None:
+    gate = dataclasses.replace(PLAIN, confidence=Confidence(loss="loss", resamples=100))
+    old = rows("old", [0.5] * 200)
+    assert decide(gate, rows("new", [0.1] * 200), old).passed
+
+    def refused(new: Evidence, champion: Evidence = old) -> str:
+        return told(decide(gate, new, champion))["confidence"]
+
+    assert "no loss of single rows of new" in refused(model())
+    assert "no loss of single rows of old" in refused(rows("new", [0.1] * 200), model("old"))
+    assert refused(rows("new", [0.1] * 199)) == "199 rows have a loss, and 200 of the champion; the data has 199"
+    # Some rows of both, chosen by whoever has written them.
+    some = [dataclasses.replace(side, data=DATA) for side in (rows("new", [0.1] * 200), old)]
+    assert refused(*some) == "200 rows have a loss, and 200 of the champion; the data has 1,000"
+    assert refused(rows("new", [0.1] * 99), rows("old", [0.5] * 99)) == "99 rows tell too little, must be at least 100"
     for wrong in (math.nan, -math.inf, -1e300):
-        assert "not finite" in told(decide(gate, dataclasses.replace(model(), losses={"loss": [wrong] * 10}), old))["confidence"]
+        assert "not finite" in refused(rows("new", [0.1] * 199 + [wrong]))
 
 
 def sliced(name: str, **losses: float) -> Evidence:
@@ -226,8 +237,8 @@ GATES = st.builds(
 @st.composite
 def models(draw: st.DrawFn, name: str = "m") -> Evidence:
     return Evidence(
-        model=name, digest=draw(st.sampled_from(["1", "2"])), data=draw(st.none() | st.just(DATA)), metrics=draw(METRICS),
-        losses={"loss": draw(st.lists(NUMBERS, min_size=3, max_size=3))} if draw(st.booleans()) else {},
+        model=name, digest=draw(st.sampled_from(["1", "2"])), data=draw(st.none() | st.just(SMALL)), metrics=draw(METRICS),
+        losses={"loss": draw(st.lists(NUMBERS, min_size=3, max_size=3)) * 34} if draw(st.booleans()) else {},
         slices=tuple(Slice(by="c", value=value, rows=5, metrics={"loss": draw(NUMBERS)}) for value in draw(st.sampled_from(["", "x", "xy"]))),
         signature=draw(st.none() | st.just(Signature(inputs={"a": "long"}, outputs={}))),
     )
@@ -278,17 +289,17 @@ def test_a_better_model_fails_no_check_that_a_worse_one_passes(data: st.DataObje
 
     def side(name: str, value: float, losses: list[float], parts: list[float]) -> Evidence:
         return Evidence(
-            model=name, digest=name, data=DATA, metrics={"m": value, "other": 1.0}, losses={"loss": losses}, row_ms=1.0,
+            model=name, digest=name, data=SMALL, metrics={"m": value, "other": 1.0}, losses={"loss": losses * 34}, row_ms=1.0,
             slices=tuple(Slice(by="c", value=str(number), rows=5, metrics={"m": part}) for number, part in enumerate(parts)))
 
     value, gain = data.draw(FINITE), data.draw(gains)
-    losses, parts = (data.draw(st.lists(FINITE, min_size=4, max_size=4)) for _ in range(2))
+    losses, parts = (data.draw(st.lists(FINITE, min_size=3, max_size=3)) for _ in range(2))
     step = -1 if goal is Goal.MINIMIZE else 1
     worse = side("m", value, losses, parts)
     best = side("m", better(value, value + step * gain), [loss - data.draw(gains) for loss in losses],
                 [better(part, part + step * data.draw(gains)) for part in parts])
-    champion = side("old", data.draw(FINITE), data.draw(st.lists(FINITE, min_size=4, max_size=4)),
-                    data.draw(st.lists(FINITE, min_size=4, max_size=4)))
+    champion = side("old", data.draw(FINITE), data.draw(st.lists(FINITE, min_size=3, max_size=3)),
+                    data.draw(st.lists(FINITE, min_size=3, max_size=3)))
     limit = data.draw(FINITE)
     gate = Gate(
         metric="m", goal=goal, thresholds={"m": Limits(high=limit) if goal is Goal.MINIMIZE else Limits(low=limit)},

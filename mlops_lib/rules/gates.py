@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from ..document import Items, Scalar, Table, Value, walk
 from ..spec import Report
 from .facts import number, place, scalar, table
 
-_MOST_RESAMPLES = 100_000  # half a minute of work
+LEVEL, RESAMPLES = 0.95, 2000  # of confidence, when nothing else is said
+_FEWEST_RESAMPLES, _MOST_RESAMPLES = 100, 100_000  # the most: a quarter of a minute of work
+_TAIL = 5  # of the resamples, at least, are below the bound
 
 
 def check_gate(value: Table, report: Report) -> None:
@@ -58,6 +62,14 @@ def _check_confidence(value: Table, report: Report) -> None:
     if resamples is not None and resamples > _MOST_RESAMPLES:
         report.add("out-of-range", f"confidence.resamples is {resamples:g}", place(confidence, "resamples"),
                    why=f"it is at most {_MOST_RESAMPLES:,}")
+    found, drawn = LEVEL if level is None else level, RESAMPLES if resamples is None else resamples
+    tail = (1 - found) * drawn
+    if 0.5 <= found < 1 and _FEWEST_RESAMPLES <= drawn <= _MOST_RESAMPLES and tail < _TAIL - 1e-6:
+        needed = math.ceil(_TAIL / (1 - found) - 1e-6)
+        given = "level" if level is not None else "resamples"
+        report.add("out-of-range", f"confidence.level is {found:g}, of {drawn:,g} resamples", place(confidence, given),
+                   why=f"{tail:.3g} of them would decide, and fewer than {_TAIL} are chance themselves",
+                   fix=f"write resamples: {needed}" if needed <= _MOST_RESAMPLES else "write a level of at most 0.9999")
     objective = table(value, "objective")
     goal = scalar(objective, "goal")
     if goal is not None and goal.value == "maximize" and "loss" not in confidence.entries:

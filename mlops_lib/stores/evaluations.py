@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import InputError
 from ..plan import StoredOutput
 from ..promote import Evidence, evidence_of
+from ..references import escapes
 from .store import Store
 
 OUTPUT = "metrics"  # the output of the role evaluate, see docs/roles.md
@@ -73,16 +74,22 @@ class Evaluation:
         name = self.models[digest]
         found = replace(evidence_of(self.told, name), model=model)
         files = self.told["models"][name].get("losses") or {}
-        return replace(found, losses={loss: _floats(self.folder / str(files[loss])) for loss in losses if loss in files})
+        return replace(found, losses={loss: _floats(self.folder, str(files[loss])) for loss in losses if loss in files})
 
 
-def _floats(path: Path) -> Sequence[float]:
-    """The 64-bit floats of a file, little-endian."""
+def _floats(folder: Path, name: str) -> Sequence[float]:
+    """The 64-bit floats of a file of an evaluation, little-endian."""
     values = array.array("d")
     try:
-        values.frombytes(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"the losses in {str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}",
+        if escapes(name):
+            raise ValueError("it is not in the evaluation's folder")
+        with (folder / name).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size % values.itemsize:
+                raise ValueError(f"its {size:,} bytes are no 64-bit floats")
+            values.fromfile(file, size // values.itemsize)
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"the losses in {str(folder / name)!r} cannot be read: {getattr(error, 'strerror', None) or error}",
                          fix="evaluate again") from None
     if sys.byteorder == "big":
         values.byteswap()

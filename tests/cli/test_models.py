@@ -70,7 +70,7 @@ stages:
 def build(shop: Any) -> None:
     shop.write("mlops.yml", SETTINGS)
     shop.write("gates/shop.yml", GATE)
-    shop.write("data/rows", "10\n")
+    shop.write("data/rows", "100\n")
     folder = {"type": "uri_folder"}
     model = {"type": "mlflow_model"}
     splits = ("train", "validation", "test")
@@ -176,7 +176,7 @@ def test_what_must_not_pass_is_refused_with_reasons(shop: Any) -> None:
     run(shop, "0.5", "--against", "dev")
     assert refused(shop, name="shop:1")["improvement"] == "loss is 0.5, the champion's 0.5: a tie keeps the champion"
     # Better, and not measured beside the champion on what the champion was measured on.
-    shop.write("data/rows", "20\n")
+    shop.write("data/rows", "200\n")
     run(shop, "0.3")
     different = refused(shop)
     assert list(different) == ["same data", "confidence"]
@@ -240,7 +240,7 @@ def test_models_are_compared_on_the_same_data(shop: Any) -> None:
     assert "dev/shop:1" in page
     assert "<script" not in page
     assert [model["model"] for model in shop.json("models", "compare")] == ["a", "champion"]
-    shop.write("data/rows", "20\n")
+    shop.write("data/rows", "200\n")
     run(shop, "0.75")
     done = shop.mlops("models", "compare", "shop:1", "shop:3", expect=2)
     assert "no test data was used for all of them" in done.stderr

@@ -86,5 +86,12 @@ def test_models_are_compared_on_the_newest_data_that_all_were_measured_on(tmp_pa
 def test_losses_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     found = evaluation(tmp_path / "1", "d", new=1)
     (tmp_path / "1/losses/new.f64").write_bytes(b"123")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read: its 3 bytes are no 64-bit floats"):
+        found.evidence("digest new", model="m", losses=["loss"])
+    (tmp_path / "1/losses/new.f64").unlink()
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        found.evidence("digest new", model="m", losses=["loss"])
+    (tmp_path / "kinder.f64").write_bytes(bytes(16))
+    found.told["models"]["new"]["losses"]["loss"] = "../kinder.f64"
+    with pytest.raises(InputError, match="is not in the evaluation's folder"):
         found.evidence("digest new", model="m", losses=["loss"])
