@@ -18,6 +18,7 @@ _MODES = {"readonlymount": "ro_mount", "readwritemount": "rw_mount", "download":
           "evalmount": "eval_mount", "evaldownload": "eval_download"}
 _POLICIES = {"bandit": "bandit", "medianstopping": "median_stopping", "truncationselection": "truncation_selection"}
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
+_NOT_OF_COMPONENTS = ("_source", "sourceJobId", "$schema", "additional_includes")  # the code has what it includes
 # What a node says as its component does, what only Azure can heed, and what the SDK notes for itself.
 _NOT_OF_NODES = ("_source", "name", "componentId", "trial", "sourceJobId", "job_type")
 _PARALLEL_TASK = ("task", "input_data")
@@ -118,7 +119,7 @@ def scoring(properties: Mapping[str, Any], deployment: Mapping[str, Any], places
 
 def component(spec: Mapping[str, Any], places: Places) -> Document:
     """A component's specification as YAML."""
-    document = {key: value for key, value in spec.items() if key not in ("_source", "sourceJobId", "$schema")}
+    document = {key: value for key, value in spec.items() if key not in _NOT_OF_COMPONENTS}
     for owner in (document, document.get("task")):
         if isinstance(owner, dict):
             if isinstance(owner.get("code"), str):

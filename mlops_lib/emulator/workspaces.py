@@ -41,7 +41,7 @@ def make_workspace(world: World, name: str) -> str:
             "sku": {"name": "Basic", "tier": "Basic"},
             "properties": {
                 "friendlyName": name, "description": "", "provisioningState": "Succeeded", "hbiWorkspace": False,
-                "workspaceId": str(uuid.uuid5(uuid.NAMESPACE_URL, key)), "tenantId": setup.tenant,
+                "workspaceId": str(uuid.uuid4()), "tenantId": setup.tenant,
                 "storageAccount": outputs["storage"]["id"], "keyVault": outputs["vault"]["id"],
                 "applicationInsights": outputs["app_insights"]["id"], "containerRegistry": outputs["registry"]["id"],
                 "discoveryUrl": outputs["workspace"]["discovery_url"],

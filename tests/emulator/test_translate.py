@@ -110,6 +110,8 @@ def test_a_sweep_job_is_yaml_of_one() -> None:
 def test_a_component_names_files_instead_of_ids() -> None:
     told = {"type": "parallel", "_source": "Y", "$schema": "s", "task": {"code": "k", "environment": "e"}}
     assert component(told, PLACES) == {"type": "parallel", "task": {"code": "/codes/k", "environment": "file:/environments/e"}}
+    including = {"type": "command", "code": "k", "additional_includes": ["../common/training.py"]}
+    assert component(including, PLACES) == {"type": "command", "code": "/codes/k"}
     nested = {"type": "pipeline", "jobs": {"a": {"type": "command", "componentId": "c"}}}
     assert component(nested, PLACES) == {"type": "pipeline", "jobs": {"a": {"type": "command", "component": "/components/c"}}}
 

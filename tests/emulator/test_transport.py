@@ -258,7 +258,9 @@ def test_the_routes_are_listed() -> None:
     assert {"service": "Azure Resource Manager", "method": "GET", "path": "{WS}", "does": "read a workspace"} in json.loads(out)
 
 
-def test_a_job_goes_on_after_a_restart(tmp_path: Path, wire_to: Callable[[Emulator], Any]) -> None:
+def test_a_job_goes_on_after_a_restart_in_the_same_workspace(
+    azure: Emulator, tmp_path: Path, wire_to: Callable[[Emulator], Any]
+) -> None:
     gate = tmp_path / "gate"
     command = f"until test -e {gate}; do sleep 0.05; done; echo through"
     run = "https://westeurope.api.azureml.ms/history/v1.0{}/runs/waits"
@@ -268,6 +270,7 @@ def test_a_job_goes_on_after_a_restart(tmp_path: Path, wire_to: Callable[[Emulat
         job = {"properties": {"jobType": "Command", "command": command, "environmentId": environment}}
         for name in ("waits", "canceled", "canceled-before-a-crash"):
             assert wire("PUT", f"jobs/{name}", job).status == 201
+        identity = wire("GET", "").json["properties"]["workspaceId"]
         address = run.format(emulator.setup.workspace_id())
         for name in ("waits", "canceled", "canceled-before-a-crash"):
             while wire("GET", address.replace("waits", name)).json["status"] != "Running":
@@ -278,6 +281,9 @@ def test_a_job_goes_on_after_a_restart(tmp_path: Path, wire_to: Callable[[Emulat
     gate.touch()
     with Emulator(tmp_path / "home") as emulator:
         wire = wire_to(emulator)
+        assert wire("GET", "").json["properties"]["workspaceId"] == identity
+        other = wire_to(azure)("GET", "").json["properties"]["workspaceId"]
+        assert other != identity, "a workspace of the same name in another home is another one, as when it is made anew"
         while (status := wire("GET", address).json["status"]) in ("Queued", "Running"):
             pass
         assert status == "Completed", wire("GET", address).json.get("error")

@@ -146,7 +146,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def flights(tmp_path: Path) -> Path:
     """The example with one of its trainers, whose sweep has one trial, on every 100th flight: most of it is imports."""
-    for name in ("prep", "train_lightgbm", "evaluate", "score"):
+    for name in ("common", "prep", "train_lightgbm", "evaluate", "score"):
         shutil.copytree(ROOT / "components" / name, tmp_path / "components" / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "environments", tmp_path / "environments")
     settings = yaml.safe_load((ROOT / "mlops.yml").read_text())
