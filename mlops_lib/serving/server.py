@@ -20,6 +20,7 @@ from typing import Final
 
 from ..engines.local.environments import Software, software
 from ..errors import InputError, RunError
+from ..references import redacted
 from ..stores.locks import exclusive
 from .logs import reason
 from .servable import Servable
@@ -57,10 +58,11 @@ def build(environment: Software, say: Callable[[str], None]) -> None:
         if environment.ready:
             return
         say(f"building the environment {environment.name} (Python {environment.version})")
-        done = subprocess.run(["bash", "-c", environment.command()], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(["bash", "-c", environment.command()], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                              env={**os.environ, **environment.secrets})
     if done.returncode:
         raise RunError(f"the environment {environment.name} could not be built",
-                       why=(done.stderr.strip() or "uv says nothing").replace("\n", "\n       "),
+                       why=(redacted(done.stderr.strip()) or "uv says nothing").replace("\n", "\n       "),
                        fix="see whether PyPI is reachable and has these versions for this Python")
 
 

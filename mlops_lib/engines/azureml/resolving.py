@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...errors import InputError, Place, RunError
+from ...references import redacted
 from ...requirements import pip_part, wanted
 from ...spec import Environment
 from ...spec.ports import NOWHERE
@@ -54,7 +55,7 @@ def _resolve(environment: Environment, conda: Any) -> None:
                               timeout=_SECONDS)
     except subprocess.TimeoutExpired:
         raise _untold(environment, place, f"uv had not found out after {_SECONDS} s") from None
-    said = " ".join(re.sub(r"^[\s×╰├│─▶]+", "", line) for line in done.stderr.splitlines())
+    said = redacted(" ".join(re.sub(r"^[\s×╰├│─▶]+", "", line) for line in done.stderr.splitlines()))
     if done.returncode and "No solution found" in said:
         raise InputError(f"the packages of the environment {environment.name or folder.name!r} do not go together", place=place,
                          why=match[0] if (match := re.search(r"Because .*", said)) else said,

@@ -6,22 +6,26 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...errors import InputError, Place, RunError, listing
+from ...references import redacted
 from ...requirements import Wanted, wanted
 from ...spec import Environment
 from ...stores.artifacts import remove
 
 _WHOLE = ".whole"  # written last: an environment without it was never finished
 _SECONDS = 60
+# Where an address may hold a secret: before the host, and in what follows a question mark. What names variables holds none.
+_SECRETS = re.compile(r"(?<=://)(?!\$\{)[^\s/@'\"]+(?=@)|(?<=\?)[^\s#'\"]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,8 +36,9 @@ class Software:
         name: Of the Azure ML environment, for messages.
         python: The interpreter that it is built from.
         version: Of that interpreter.
-        requirements: Lines of a requirements file.
+        requirements: Lines of a requirements file, with variables for the secrets in them.
         folder: Its place; the name tells the content.
+        secrets: Those variables: what has to build it needs them, and they are written down nowhere.
     """
 
     name: str
@@ -41,6 +46,7 @@ class Software:
     version: str
     requirements: tuple[str, ...]
     folder: Path
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def programs(self) -> Path:
@@ -53,7 +59,7 @@ class Software:
         return (self.folder / _WHOLE).exists()
 
     def command(self) -> str:
-        """What bash has to run to build it; what a killed build left is removed first."""
+        """What bash has to run to build it, with the *secrets* as variables; what a killed build left is removed first."""
         remove(self.folder)
         file = self.folder.with_suffix(".txt")
         file.write_text("".join(f"{line}\n" for line in self.requirements), encoding="utf-8")
@@ -112,9 +118,19 @@ def software(name: str, python: str | None, requirements: tuple[str, ...], folde
         InputError: the Python that is asked for is not on this machine; RunError: uv is not installed.
     """
     version, found = _interpreter(python, name, place, otherwise)
+    secrets: dict[str, str] = {}
+
+    def hide(match: re.Match[str]) -> str:
+        if redacted(match.string) == match.string and "@" not in match.string[match.end():match.end() + 1]:
+            return match[0]  # nothing but a question
+        name = f"MLOPS_SECRET_{len(secrets) + 1}"
+        secrets[name] = match[0]
+        return f"${{{name}}}"
+
+    requirements = tuple(_SECRETS.sub(hide, line) for line in requirements)
     told = json.dumps({"python": version, "at": found, "requirements": requirements})
     key = hashlib.sha256(told.encode()).hexdigest()[:24]
-    return Software(name=name, python=found, version=version, requirements=requirements, folder=folder / key)
+    return Software(name=name, python=found, version=version, requirements=requirements, folder=folder / key, secrets=secrets)
 
 
 def in_files(found: Wanted, environment: Environment, place: Place | None) -> Iterator[str]:

@@ -214,7 +214,7 @@ class StepAtWork:
             if held and not software.ready:
                 said = shlex.quote(f"building the environment {software.name} with Python {software.version}")
                 self._run_for(Invocation(command=f"echo {said}; {software.command()}", folder=software.folder.parent,
-                                         environment=os.environ, log=self.log))
+                                         environment={**os.environ, **software.secrets}, log=self.log))
         return "" if software.ready else f"has no environment: {software.name} could not be built"
 
     def _run_for(self, invocation: Invocation) -> None:

@@ -1,6 +1,7 @@
 """Isolated steps: real environments, built by uv from wheels that the tests make."""
 
 import base64
+import functools
 import hashlib
 import platform
 import shutil
@@ -8,12 +9,14 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlops_lib.engines.local.environments import software
 from mlops_lib.engines.local.facts import unmet_pins
 from mlops_lib.project import Project
 from mlops_lib.stores.records import Status
@@ -177,6 +180,58 @@ def test_paths_are_refused_and_requirements_files_are_read(shop: Any) -> None:
     assert "'more.txt' cannot be read" in shop.mlops("plan", "p", "--isolate", expect=2).stderr
     shop.write("environments/own/more.txt", "tinypackage==2.0  # the new one\n")
     assert said(run(shop))[0] == "2.0"
+
+
+@pytest.fixture
+def guarded(shop: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address, less its scheme, of an index that gives the wheels to whoever knows the password."""
+    expected = "Basic " + base64.b64encode(b"ann:open-sesame").decode()
+
+    class Index(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.headers.get("Authorization") != expected:
+                self.send_error(401)
+            else:
+                super().do_GET()
+
+        def log_message(self, *args: Any) -> None: ...
+
+    folder = shop.root / "index" / "tinypackage"
+    shutil.copytree(shop.root / "wheels", folder)
+    monkeypatch.delenv("UV_NO_INDEX")
+    monkeypatch.delenv("UV_FIND_LINKS")
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Index, directory=shop.root / "index")) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def holders(folder: Path, word: str) -> list[str]:
+    """The files below a folder that have a word in them."""
+    return [path.name for path in sorted(folder.rglob("*")) if path.is_file() and word.encode() in path.read_bytes()]
+
+
+def test_the_password_of_an_index_opens_it_and_is_written_down_nowhere(shop: Any, guarded: str) -> None:
+    environment(shop, f"--index-url http://ann:open-sesame@{guarded}", "tinypackage==1.0")
+    version, prefix = said(run(shop))
+    assert version == "1.0"
+    assert holders(shop.root, "open-sesame") == ["conda.yml"]
+    assert f"--index-url http://${{MLOPS_SECRET_1}}@{guarded}\n" in Path(f"{prefix}.txt").read_text()
+    environment(shop, f"--index-url http://ann:open-barley@{guarded}", "tinypackage==2.0")
+    [error] = run(shop).errors
+    assert "own could not be built" in error
+    assert "open-barley" not in error
+    assert holders(shop.root, "open-barley") == ["conda.yml"]
+
+
+def test_variables_in_an_address_stay_what_they_are_and_the_signature_of_a_wheel_becomes_one(tmp_path: Path) -> None:
+    lines = ("--index-url https://${USER_NAME}:${PASSWORD}@index.example/simple", "-f https://index.example/?page=2",
+             "one @ https://x.example/one.whl?sv=1&sig=abc%3D#sha256=00", "two @ git+https://token@x.example/two.git")  # fmt: skip
+    found = software("own", None, lines, tmp_path)
+    assert found.requirements == (*lines[:2], "one @ https://x.example/one.whl?${MLOPS_SECRET_1}#sha256=00",
+                                  "two @ git+https://${MLOPS_SECRET_2}@x.example/two.git")  # fmt: skip
+    assert found.secrets == {"MLOPS_SECRET_1": "sv=1&sig=abc%3D", "MLOPS_SECRET_2": "token"}
+    assert "token" not in repr(found)
 
 
 def test_a_package_that_is_nowhere_fails_the_step_with_the_installers_words(shop: Any) -> None:
