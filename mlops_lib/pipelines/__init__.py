@@ -185,7 +185,7 @@ class _Builder:
             split: f"{self.settings.experiment}-{split}" for split in ("train", "validation", "test")})
 
     def train(self, component: Component) -> None:
-        given = {split: self._made_or(split, f"{self.settings.experiment}-{split}", component.inputs[split].type)
+        given = {split: self._made_or(split, component, split, f"-{split}@latest")
                  for split in ("train", "validation")}
         short = _short(component)
         self._job(component, given, {"model": f"{self.settings.experiment}-{short}"}, prefix=short,
@@ -201,30 +201,20 @@ class _Builder:
                                  why=f"the project trains {number} or more algorithms",
                                  fix=f"add '{port}: {{type: mlflow_model, optional: true}}'")
             names.append(short)
-            source = self.made.get(f"model {short}")
-            given[port] = Bound(to=source) if source else self._input(
-                port, Data(path=f"azureml:{self.settings.experiment}-{short}@latest", type="mlflow_model"))
+            given[port] = self._made_or(f"model {short}", component, port, f"-{short}@latest")
         if not names:
             raise InputError("the evaluate pipeline needs a component for train", why="it compares trained models")
         given["names"] = Literal(text=",".join(names), value=",".join(names))
-        given["test"] = self._made_or("test", f"{self.settings.experiment}-test", component.inputs["test"].type)
+        given["test"] = self._made_or("test", component, "test", "-test@latest")
         if "champion" in self.settings.inputs and "champion" in component.inputs:
             given["champion"] = self._setting("champion", component)
         self._job(component, given, {"best": self.settings.experiment, "metrics": None})
 
     def score(self, component: Component) -> None:
-        model = self.made.get("best")
         given: dict[str, InputValue] = {
-            "model": Bound(to=model) if model else self._input(
-                "model", Data(path=f"azureml:{self.settings.experiment}@{self.label}", type="mlflow_model"))}
-        test = self.made.get("test")
-        if "data" in self.settings.inputs:
-            given["data"] = self._setting("data", component)
-        elif test:
-            given["data"] = Bound(to=test)
-        else:
-            given["data"] = self._input("data", Data(path=f"azureml:{self.settings.experiment}-test@latest",
-                                                     type=component.inputs["data"].type))
+            "model": self._made_or("best", component, "model", f"@{self.label}"),
+            "data": self._setting("data", component) if "data" in self.settings.inputs else
+                    self._made_or("test", component, "data", "-test@latest")}
         self._job(component, given, {"predictions": None, "rejects": None})
 
     def pipeline(self) -> PipelineJob:
@@ -302,9 +292,13 @@ class _Builder:
         relative = os.path.relpath(local_path(path, self.settings.folder), self.folder).replace(os.sep, "/")
         return relative if relative.startswith("..") else f"./{relative}"
 
-    def _made_or(self, port: str, asset: str, type_: str) -> Bound:
-        source = self.made.get(port)
-        return Bound(to=source) if source else self._input(port, Data(path=f"azureml:{asset}@latest", type=type_))
+    def _made_or(self, made: str, component: Component, port: str, asset: str) -> Bound:
+        """What an earlier part of the pipeline makes, or else an input for what it has registered: the experiment's *asset*."""
+        if source := self.made.get(made):
+            return Bound(to=source)
+        wanted = component.inputs[port]
+        path = f"azureml:{self.settings.experiment}{asset}"
+        return self._input(port, Data(path=path, type=wanted.type, place=wanted.place))
 
 
 def _short(component: Component) -> str:

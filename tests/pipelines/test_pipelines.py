@@ -201,6 +201,7 @@ def test_train_reads_the_registered_splits_and_registers_a_model_per_candidate(s
     job = shop.job("train")
     assert list(job.jobs) == ["train_linear", "train_tree"]
     assert job.inputs["train"] == Data(path="azureml:shop-train@latest", type="uri_folder")
+    assert job.inputs["train"].place.file.endswith("component.yml"), "where the port is, since no file names the data"
     assert {name: (output.type, output.name) for name, output in job.outputs.items()} == {
         "model_linear": ("mlflow_model", "shop-linear"),
         "model_tree": ("mlflow_model", "shop-tree"),
