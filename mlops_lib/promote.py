@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -186,12 +187,18 @@ def approval(rule: str, actor: str, approver: str | None) -> Check | None:
     if rule == "none":
         return None
     values = {"actor": actor, "approved_by": approver}
-    if not approver:
+    if not approver or not _name_of(approver):
         return Check(name="approval", passed=False, values=values, told="nobody has approved it: --approved-by WHO")
-    if rule == "other" and approver.strip().casefold() == actor.strip().casefold():
+    if rule == "other" and _name_of(approver) == _name_of(actor):
         return Check(name="approval", passed=False, values=values,
                      told=f"{approver} promotes it, and somebody else has to approve it")
     return Check(name="approval", passed=True, values=values, told=f"{approver} has approved it, {actor} promotes it")
+
+
+def _name_of(person: str) -> str:
+    """A person's name without what does not tell two people apart: case, spaces, characters that cannot be seen."""
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", person).casefold())
+    return " ".join("".join(letter for letter in text if unicodedata.category(letter) != "Cf").split())
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------

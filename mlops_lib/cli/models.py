@@ -346,7 +346,8 @@ def promote_model(context: click.Context, name: str, source: str, target: str, g
         known = _evaluations(project, store, evidence)
         losses = [gate.confidence.loss] if gate.confidence is not None else []
         rule = project.settings.stages.get(target)
-        request = Request(gate=gate, gate_file=shown, gate_text=content, actor=_actor(), approved_by=approved_by,
+        request = Request(gate=gate, gate_file=shown, gate_text=content, actor=_actor(),
+                          approved_by=" ".join((approved_by or "").split()) or None,
                           approval=rule.approval if rule else "none", at=_now())
 
         def evidences(candidate: ModelVersion, champion: ModelVersion | None) -> tuple[Evidence, Evidence | None]:
@@ -474,7 +475,7 @@ def _actor() -> str:
     Raises:
         InputError: that one has no name, as in a container that runs as any user.
     """
-    said = next((os.environ[name] for name in _ACTORS if os.environ.get(name)), None)
+    said = next((who for name in _ACTORS if (who := os.environ.get(name, "").strip())), None)
     try:
         return said or getpass.getuser()
     except (KeyError, OSError):

@@ -131,7 +131,8 @@ def test_a_model_goes_from_a_run_to_prod_and_back(shop: Any) -> None:
     assert done.stderr.splitlines() == [
         "dev is on this machine, in .mlops/stages/dev", "shop:1 of runs is now the champion shop:1 of dev"]
     # qa wants somebody's approval, prod somebody else's.
-    assert refused(shop, source="dev", target="qa") == {"approval": "nobody has approved it: --approved-by WHO"}
+    for nobody in ((), ("--approved-by", " \t")):
+        assert refused(shop, *nobody, source="dev", target="qa") == {"approval": "nobody has approved it: --approved-by WHO"}
     assert promote(shop, "--approved-by", "bob", source="dev", target="qa")["champion"] == "1"
     told = shop.json("models", "promote", "shop", "--from", "qa", "--to", "prod", "--approved-by", "ann", expect=3,
                      variables={"MLOPS_ACTOR": "Ann"})
@@ -317,5 +318,6 @@ def test_who_promotes_has_to_have_a_name(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(InputError, match="nobody says who promotes") as caught:
         _actor()
     assert caught.value.fix == "set MLOPS_ACTOR"
+    monkeypatch.setenv("MLOPS_ACTOR", " ")
     monkeypatch.setenv("GITHUB_ACTOR", "ann")
     assert _actor() == "ann"
