@@ -75,7 +75,7 @@ class Evidence:
     slices: tuple[Slice, ...] = ()
     row_ms: float | None = None
     rows_per_second: float | None = None
-    size: int | None = None
+    size: float | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     signature: Signature | None = None
     why: str = ""
@@ -408,18 +408,54 @@ def evidence_of(told: Mapping[str, Any], name: str) -> Evidence:
         KeyError, TypeError, ValueError, AttributeError: it is not as it should be.
     """
     model, test = told["models"][name], told["test"]
-    latency = model.get("latency") or {}
+    latency, losses = model.get("latency") or {}, model.get("losses") or {}
+    if any(not isinstance(file, str) for file in losses.values()):
+        raise ValueError(f"the losses of {name} are not names of files")
     return Evidence(
-        model=name, digest=str(model["digest"]), size=model.get("size"),
-        data=DataFacts(digest=str(test["digest"]), rows=int(test["rows"]), labels=dict(test.get("labels") or {}),
-                       columns=dict(test.get("columns") or {})),
-        metrics=_numbers(model["metrics"]), row_ms=latency.get("row_ms"), rows_per_second=latency.get("rows_per_second"),
-        slices=tuple(Slice(by=str(part["by"]), value=str(part["value"]), rows=int(part["rows"]),
+        model=name, digest=_digest("a model's digest", model["digest"]), size=_cost("size", model.get("size")),
+        data=DataFacts(
+            digest=_digest("test.digest", test["digest"]), rows=_count("test.rows", test["rows"]),
+            labels={str(label): _count(f"test.labels.{label}", rows) for label, rows in (test.get("labels") or {}).items()},
+            columns={str(column): str(type_) for column, type_ in (test.get("columns") or {}).items()}),
+        metrics=_numbers(model["metrics"]), row_ms=_cost("row_ms", latency.get("row_ms")),
+        rows_per_second=_cost("rows_per_second", latency.get("rows_per_second")),
+        slices=tuple(Slice(by=str(part["by"]), value=str(part["value"]), rows=_count("the rows of a slice", part["rows"]),
                            metrics=_numbers(part["metrics"])) for part in model.get("slices") or ()))
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    return {str(name): math.nan if value is None else float(value) for name, value in metrics.items()}
+    return {str(name): math.nan if value is None else _number(f"the metric {name}", value) for name, value in metrics.items()}
+
+
+def _number(what: str, value: Any) -> float:
+    """A number of JSON; one that is larger than all is infinite."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{what} is {value!r}, and has to be a number")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _count(what: str, value: Any) -> int:
+    number = _number(what, value)
+    if not number.is_integer() or number < 0:
+        raise ValueError(f"{what} is {value!r}, and has to be a number of rows")
+    return int(number)
+
+
+def _cost(what: str, value: Any) -> float | None:
+    """A number that is at least 0; None when it was not measured."""
+    number = math.nan if value is None else _number(what, value)
+    if number < 0:
+        raise ValueError(f"{what} is {value!r}, and has to be at least 0")
+    return value if math.isfinite(number) else None
+
+
+def _digest(what: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{what} is {value!r}, and has to be a text")
+    return value
 
 
 def signature_of(mlmodel: Mapping[str, Any]) -> Signature | None:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -27,6 +27,7 @@ from .stores.models import (
     REPLACES,
     RESERVED,
     ROLLBACK_OF,
+    ModelFile,
     Models,
     ModelVersion,
     Registry,
@@ -262,8 +263,10 @@ class _Hashed:
 
 
 def _described(evidence: Evidence, models: Models, version: ModelVersion) -> Evidence:
-    """*evidence* with what the registry knows: tags and the signature."""
-    return dataclasses.replace(evidence, tags=version.tags, signature=read_signature(models, version))
+    """*evidence* with what the registry knows: tags, the signature, and the size, whatever was measured."""
+    files = models.files(version)
+    return dataclasses.replace(evidence, tags=version.tags, size=sum(file.size for file in files),
+                               signature=_signature(models, version, files))
 
 
 def read_signature(models: Models, version: ModelVersion) -> Signature | None:
@@ -272,7 +275,11 @@ def read_signature(models: Models, version: ModelVersion) -> Signature | None:
     Raises:
         InputError: the file is not as MLflow writes it.
     """
-    if not any(file.name == "MLmodel" for file in models.files(version)):
+    return _signature(models, version, models.files(version))
+
+
+def _signature(models: Models, version: ModelVersion, files: Iterable[ModelFile]) -> Signature | None:
+    if not any(file.name == "MLmodel" for file in files):
         return None
     with models.open(version, "MLmodel") as stream:
         content = stream.read(5_000_001)

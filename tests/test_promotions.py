@@ -184,6 +184,20 @@ def test_a_rollback_to_changed_bytes_is_refused(place: Place) -> None:
     assert place.champions() == ["2"]
 
 
+def test_the_size_is_that_of_the_bytes_whatever_an_evaluation_says(place: Place) -> None:
+    version = place.make(0.5)
+
+    def small(candidate: ModelVersion, champion: ModelVersion | None) -> tuple[Evidence, Evidence | None]:
+        return dataclasses.replace(place.known(candidate, champion)[0], size=1), None
+
+    size = len(SIGNATURE) + len("0.5")
+    for most, passed in ((size, True), (size - 1, False)):
+        request = dataclasses.replace(REQUEST, gate=dataclasses.replace(REQUEST.gate, max_bytes=most))
+        decision, stored = promote(place.source, version, StageModels(place.folder / ".mlops", f"s{most}"), request, small)
+        assert (stored is not None) == passed
+        assert next(check for check in decision.checks if check.name == "size").values["candidate"] == size
+
+
 @pytest.mark.parametrize(("note", "text"), [
     ("lineage.json", '{"origin": nu'), ("lineage.json", "[]"), ("lineage.json", "{}"), ("lineage.json", '{"promotions": [{"from": "runs"}]}'),
     ("decision.json", "{"), ("decision.json", '{"checks": [1]}'),

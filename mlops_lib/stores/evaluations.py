@@ -60,7 +60,8 @@ class Evaluation:
             raise InputError(f"the evaluation {str(path)!r} cannot be read: {error.strerror}",
                              fix="name the folder that an evaluate component wrote as its output 'metrics'") from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{str(path)!r} is no evaluation that a gate can use: {type(error).__name__}: {error}",
+            raise InputError(f"{str(path)!r} is no evaluation that a gate can use: "
+                             f"{error if type(error) is ValueError else f'{type(error).__name__}: {error}'}",
                              why="docs/models.md has what metrics.json must tell",
                              fix="evaluate again with a component that writes it") from None
         return found

@@ -1,5 +1,6 @@
 import array
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,35 @@ def test_what_is_no_evaluation_is_told(tmp_path: Path, text: str) -> None:
         Evaluation.read(tmp_path)
     with pytest.raises(InputError, match="cannot be read"):
         Evaluation.read(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(("model", "test", "words"), [
+    ({"latency": {"row_ms": "fast"}}, {}, "row_ms is 'fast', and has to be a number"),
+    ({"latency": {"row_ms": -1}}, {}, "row_ms is -1, and has to be at least 0"),
+    ({"size": "big"}, {}, "size is 'big'"), ({"metrics": {"loss": "0.5"}}, {}, "the metric loss is '0.5'"),
+    ({"metrics": {"loss": True}}, {}, "the metric loss is True"), ({"digest": None}, {}, "a model's digest is None"),
+    ({"losses": {"loss": 3}}, {}, "the losses of new are not names of files"),
+    ({"slices": [{"by": "a", "value": "b", "rows": -2, "metrics": {}}]}, {}, "the rows of a slice is -2"),
+    ({}, {"rows": 1e999}, "test.rows is inf"), ({}, {"rows": True}, "test.rows is True"), ({}, {"rows": 0.5}, "test.rows is 0.5"),
+    ({}, {"labels": {"1": "x"}}, "test.labels.1 is 'x'"), ({}, {"digest": None}, "test.digest is None"),
+])  # fmt: skip
+def test_numbers_that_are_none_are_told_by_their_names(tmp_path: Path, model: Any, test: Any, words: str) -> None:
+    whole = told("d", new=1)
+    whole["models"]["new"] |= model
+    whole["test"] |= test
+    (tmp_path / "metrics.json").write_text(json.dumps(whole))
+    with pytest.raises(InputError, match=words):
+        Evaluation.read(tmp_path)
+
+
+def test_what_is_no_finite_number_was_not_measured(tmp_path: Path) -> None:
+    whole = told("d", new=1)
+    whole["models"]["new"] |= {"latency": {"row_ms": math.nan}, "size": math.inf, "metrics": {"loss": 10**400, "auc": math.nan}}
+    (tmp_path / "metrics.json").write_text(json.dumps(whole))
+    [found] = Evaluation.read(tmp_path).all()
+    assert (found.row_ms, found.size) == (None, None)
+    assert not any(map(math.isfinite, found.metrics.values()))
+    json.dumps(found.to_dict(), allow_nan=False)
 
 
 def test_the_newest_evaluation_of_a_candidate_counts(tmp_path: Path) -> None:
