@@ -64,6 +64,7 @@ class Evidence:
         metrics: Over all rows; a metric that is not finite is NaN.
         losses: Of each row, by name, in the order of the data; smaller is better.
         size: Of its files, in bytes.
+        source: Who has measured it: a run, or a folder that was named.
         why: Why something lacks, for messages.
     """
 
@@ -78,12 +79,13 @@ class Evidence:
     size: float | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     signature: Signature | None = None
+    source: str = ""
     why: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, without the losses of rows; a metric that is not finite is null."""
         return {
-            "model": self.model, "digest": self.digest, "metrics": _plain(self.metrics),
+            "model": self.model, "digest": self.digest, "source": self.source or None, "metrics": _plain(self.metrics),
             "data": None if self.data is None else {
                 "digest": self.data.digest, "rows": self.data.rows, "labels": dict(self.data.labels),
                 "columns": dict(self.data.columns)},
@@ -207,8 +209,9 @@ def _name_of(person: str) -> str:
 def _measured(model: Evidence) -> Check:
     if model.data is None or not model.data.digest:
         return Check(name="evidence", passed=False, told=f"{model.model} was not measured{_because(model)}")
-    return Check(name="evidence", passed=True, told=f"measured on {model.data.rows:,} rows of {_short(model.data.digest)}",
-                 values={"rows": model.data.rows, "data": model.data.digest})
+    return Check(name="evidence", passed=True,
+                 told=f"measured on {model.data.rows:,} rows of {_short(model.data.digest)}{_by(model)}",
+                 values={"rows": model.data.rows, "data": model.data.digest, "source": model.source})
 
 
 def _finite(gate: Gate, model: Evidence) -> Check:
@@ -238,7 +241,9 @@ def _same_data(candidate: Evidence, champion: Evidence) -> Check:
     if not ours or ours != theirs:
         return Check(name=name, passed=False, values=values,
                      told=f"{_short(ours) if ours else 'none'}, and the champion was measured on {_short(theirs)}")
-    return Check(name=name, passed=True, values=values, told=f"both were measured on {_short(ours)}")
+    apart = f"; the champion{_by(champion)[1:]}" if champion.source != candidate.source else ""
+    return Check(name=name, passed=True, values=values | {"champion_source": champion.source},
+                 told=f"both were measured on {_short(ours)}{apart}")
 
 
 def _improvement(gate: Gate, candidate: Evidence, champion: Evidence) -> Check:
@@ -376,6 +381,10 @@ def _differences(port: str, ours: Mapping[str, str], wanted: Mapping[str, str]) 
     words = [f"{port} {name!r} is missing" if name not in ours else f"{port} {name!r} is {ours[name]}, must be {type_}"
              for name, type_ in sorted(wanted.items()) if ours.get(name) != type_]
     return words + [f"{port} {name!r} is new" for name in sorted(ours.keys() - wanted.keys())]
+
+
+def _by(model: Evidence) -> str:
+    return f", as {model.source} says" if model.source else ""
 
 
 def _because(model: Evidence) -> str:

@@ -100,6 +100,16 @@ def test_metrics_of_other_data_are_not_compared() -> None:
     assert not decide(PLAIN, *both).passed
 
 
+def test_who_has_measured_it_is_told() -> None:
+    new, old = (dataclasses.replace(model(name, loss=loss), source=source) for name, loss, source in (
+        ("new", 0.3, "run 2"), ("old", 0.4, "the folder x")))
+    checks = {check.name: check for check in decide(PLAIN, new, old).checks}
+    assert checks["evidence"].told == "measured on 1,000 rows of sha256:dddddddddddd, as run 2 says"
+    assert checks["same data"].told == "both were measured on sha256:dddddddddddd; the champion as the folder x says"
+    assert (checks["evidence"].values["source"], checks["same data"].values["champion_source"]) == ("run 2", "the folder x")
+    assert new.to_dict()["source"] == "run 2"
+
+
 def test_thresholds_include_their_ends() -> None:
     gate = dataclasses.replace(PLAIN, thresholds={"loss": Limits(high=0.4), "auc": Limits(0.6, 0.9)})
     assert decide(gate, model(loss=0.4, auc=0.6), None).passed

@@ -29,19 +29,21 @@ class Evaluation:
 
     Attributes:
         folder: The output.
+        source: Who says so, for people: a run, or a folder that was named.
         told: Its ``metrics.json``.
         data: The digest of its test data.
         models: The names it has for models, by the digest of their bytes.
     """
 
     folder: Path
+    source: str
     told: Mapping[str, Any]
     data: str
     models: Mapping[str, str]
 
     @classmethod
-    def read(cls, path: Path) -> Evaluation:
-        """The evaluation in a folder, or in its ``metrics.json``.
+    def read(cls, path: Path, source: str | None = None) -> Evaluation:
+        """The evaluation in a folder, or in its ``metrics.json``; of what *source* says, or of the path alone.
 
         Raises:
             InputError: it is none, or of another version.
@@ -54,7 +56,8 @@ class Evaluation:
                 told["models"][name]["latency"] = cost
             # The first of a name that several have: two candidates with the same bytes are one model.
             models = {str(model["digest"]): str(name) for name, model in reversed(told["models"].items())}
-            found = cls(folder=folder, told=told, data=str(told["test"]["digest"]), models=models)
+            found = cls(folder=folder, source=source or f"the folder {folder}", told=told, models=models,
+                        data=str(told["test"]["digest"]))
             found.all()  # so that what is wrong is told now
         except OSError as error:
             raise InputError(f"the evaluation {str(path)!r} cannot be read: {error.strerror}",
@@ -73,7 +76,7 @@ class Evaluation:
     def evidence(self, digest: str, *, model: str, losses: Collection[str] = ()) -> Evidence:
         """What was measured of the model with these bytes, called *model* in messages, with those *losses* of single rows."""
         name = self.models[digest]
-        found = replace(evidence_of(self.told, name), model=model)
+        found = replace(evidence_of(self.told, name), model=model, source=self.source)
         files = self.told["models"][name].get("losses") or {}
         return replace(found, losses={loss: _floats(self.folder, str(files[loss])) for loss in losses if loss in files})
 
@@ -115,7 +118,7 @@ class Evaluations:
         Raises:
             InputError: it has made none, or they are not what they were.
         """
-        outputs = [step.outputs[OUTPUT] for step in reversed(store.records.steps(run)) if OUTPUT in step.outputs]
+        outputs = [(run, step.outputs[OUTPUT]) for step in reversed(store.records.steps(run)) if OUTPUT in step.outputs]
         made = cls._of(store, outputs)
         if not made.found:
             raise InputError(f"run {run} has no evaluation", why=f"no output {OUTPUT!r} of its steps is one" if outputs
@@ -123,13 +126,13 @@ class Evaluations:
         return made
 
     @classmethod
-    def _of(cls, store: Store, outputs: Iterable[StoredOutput]) -> Evaluations:
+    def _of(cls, store: Store, outputs: Iterable[tuple[str, StoredOutput]]) -> Evaluations:
         found = []
-        for output in outputs:
+        for run, output in outputs:
             path = store.folder / output.path
             if os.path.isfile(path / FILE) and store.artifacts.intact(output):
                 with contextlib.suppress(InputError):
-                    found.append(Evaluation.read(path))
+                    found.append(Evaluation.read(path, f"run {run}"))
         return cls(found)
 
     def judged(self, candidate: str, name: str, champion: str | None, champion_name: str, *, losses: Collection[str],

@@ -197,13 +197,16 @@ class Records:
         rows = self.database.rows("SELECT digest FROM commits WHERE run = ?", [run])
         return rows[0][0] if rows else None
 
-    def outputs_named(self, name: str, limit: int = 200) -> list[StoredOutput]:
-        """The latest outputs of that name that steps have left, newest first, each once."""
+    def outputs_named(self, name: str, limit: int = 200) -> list[tuple[str, StoredOutput]]:
+        """The latest outputs of that name that steps have left, newest first, each once, with the run that had it last."""
         rows = self.database.rows(
-            "SELECT s.outputs FROM steps s JOIN runs r ON r.id = s.run WHERE instr(s.outputs, ?) > 0 "
+            "SELECT s.run, s.outputs FROM steps s JOIN runs r ON r.id = s.run WHERE instr(s.outputs, ?) > 0 "
             "ORDER BY r.started DESC, s.position DESC LIMIT ?", [json.dumps(name) + ":", limit])
-        found = [outputs[name] for row in rows if name in (outputs := _outputs(row[0]))]
-        return list({output.path: output for output in found}.values())
+        found: dict[str, tuple[str, StoredOutput]] = {}
+        for run, text in rows:
+            if name in (outputs := _outputs(text)):
+                found.setdefault(outputs[name].path, (run, outputs[name]))
+        return list(found.values())
 
     def runs(self, limit: int = 20, pipeline: str | None = None) -> list[RunRecord]:
         """The latest runs, newest first."""

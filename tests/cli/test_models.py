@@ -153,8 +153,9 @@ def test_a_model_goes_from_a_run_to_prod_and_back(shop: Any) -> None:
     assert re.search(r"^promoted +qa/shop:1 to prod by ann at \S+, approved by bob$", text, re.MULTILINE)
     assert re.search(r"^passed +improvement: there is no champion yet; loss is 0.5$", text, re.MULTILINE)
 
-    run(shop, "0.4", "--against", "dev")
+    measured = run(shop, "0.4", "--against", "dev")["run"]
     told = promote(shop)
+    assert told["decision"]["checks"][0]["values"]["source"] == f"run {measured}"
     assert (told["champion"], told["replaced"], told["model"]) == ("2", "shop:1", "shop:2")
     assert [entry["champion"]["version"] for entry in shop.json("models", "list", "--in", "dev")] == ["2"]
     assert shop.json("models", "rollback", "shop", "--in", "dev")["champion"] == "1"
@@ -252,6 +253,8 @@ def test_an_evaluation_from_elsewhere_may_be_named(shop: Any) -> None:
     run(shop, "0.5", "--output", "metrics=elsewhere")
     shutil.rmtree(shop.root / ".mlops/runs", ignore_errors=True)
     assert promote(shop, "--evidence", "elsewhere")["promoted"]
+    shown = shop.json("models", "show", "shop", "--in", "dev")["decision"]["checks"][0]
+    assert (shown["told"].partition(", as ")[2], shown["values"]["source"]) == ("the folder elsewhere says", "the folder elsewhere")
     (shop.root / "elsewhere/metrics.json").write_text('{"models": {}}')
     done = shop.mlops("models", "promote", "shop", "--from", "runs", "--to", "qa", "--evidence", "elsewhere", expect=2)
     assert "is no evaluation that a gate can use" in done.stderr
