@@ -25,10 +25,17 @@ _MAIN: Final = Path("node_modules/azurite/dist/src/blob/main.js")
 _LISTENS: Final = re.compile(r"listens on https://127\.0\.0\.1:(\d+)")
 _INSTALL_S: Final = 600
 _START_S: Final = 60
-_SMALL: Final = ("--optimize-for-size", "--max-semi-space-size=2")  # 120 MB instead of 160
+_SMALL: Final = ("--optimize-for-size", "--max-semi-space-size=2")  # 80 MB instead of 120
 # It ends as at Ctrl-C, with all written down, when the pipe that is its input closes: whatever happens to this process.
-_SCRIPT: Final = ("process.stdin.on('end', () => process.kill(process.pid, 'SIGINT')); process.stdin.resume();"
-                  " require(process.env.MLOPS_AZURITE)")
+# Its telemetry is off, and the packages for that are not loaded: they take two thirds of its start, and 35 MB.
+_SCRIPT: Final = """\
+process.stdin.on('end', () => process.kill(process.pid, 'SIGINT'));
+process.stdin.resume();
+const Module = require('module');
+const load = Module._load;
+Module._load = (name, ...rest) => name === 'applicationinsights' ? {} : load(name, ...rest);
+require(process.env.MLOPS_AZURITE);
+"""
 
 
 def program(cache: Path | None = None) -> Path:

@@ -3,6 +3,8 @@
 import http.client
 import json
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -214,8 +216,12 @@ def start(*arguments: str, **more: Any) -> "subprocess.Popen[str]":
 
 def test_a_command_gets_the_variables_and_gives_the_exit_code() -> None:
     script = "import os, sys; print(os.environ['MLOPS_QA_OUTPUTS'], os.environ['AZURE_TOKEN_CREDENTIALS']); sys.exit(7)"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with start("--stage", "qa", "--federated", "--", sys.executable, "-c", script) as process:
         out, err = process.communicate(timeout=60)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert spent < 2, "it starts within 2 s; what it computes meanwhile is the part that no other process changes"
     assert (process.returncode, err) == (7, "")
     outputs, credential = out.rsplit(maxsplit=1)
     assert (json.loads(outputs)["workspace"]["name"], credential) == ("mlw-mlops-qa", "WorkloadIdentityCredential")
@@ -230,6 +236,10 @@ def test_without_a_command_it_goes_on_until_it_is_interrupted(tmp_path: Path) ->
         told = json.loads(text)
         assert told["environment"]["HTTPS_PROXY"] == f"http://127.0.0.1:{told['port']}"
         assert told["outputs"]["stage"] == "dev"
+        processes = [process.pid, *map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())]
+        assert len(processes) == 2  # it, and the blob storage
+        resident = [int(re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[0]) >> 10 for pid in processes]
+        assert sum(resident) < 150, resident  # MB
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0
