@@ -30,18 +30,15 @@ def _unseen(default: Any = NOWHERE) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CommandComponent:
-    """A command with typed ports.
+class _Ported:
+    """What a component has whatever it runs.
 
     Attributes:
-        environment: ``azureml:…`` text, an inline environment, or None (a pipeline may give a default).
         folder: The folder that relative paths start from.
         file: The file it was read from, absolute; empty when it was not.
-        written: The command as the file has it.
         places: Where each key of the file stands, for messages.
     """
 
-    command: str
     name: str | None = None
     version: str | None = None
     display_name: str | None = None
@@ -49,18 +46,35 @@ class CommandComponent:
     tags: Mapping[str, str] = _empty()
     inputs: Mapping[str, Input] = _empty()
     outputs: Mapping[str, Output] = _empty()
-    code: str | None = None
-    environment: str | Environment | None = None
-    environment_variables: Mapping[str, str] = _empty()
     is_deterministic: bool = True
-    additional_includes: tuple[str, ...] = ()
     rest: Mapping[str, Any] = _empty()
     untold: frozenset[str] = _untold()
     folder: str = field(default="", compare=False)
     file: str = field(default="", compare=False)
-    written: Scalar | None = field(default=None, compare=False, repr=False)
     place: Place = _unseen()
     places: Mapping[str, Place] = _unseen({})
+
+    @property
+    def role(self) -> str | None:
+        """What the component is for in an assembled pipeline: the tag ``role``."""
+        return self.tags.get("role")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandComponent(_Ported):
+    """A command with typed ports.
+
+    Attributes:
+        environment: ``azureml:…`` text, an inline environment, or None (a pipeline may give a default).
+        written: The command as the file has it.
+    """
+
+    command: str
+    code: str | None = None
+    environment: str | Environment | None = None
+    environment_variables: Mapping[str, str] = _empty()
+    additional_includes: tuple[str, ...] = ()
+    written: Scalar | None = field(default=None, compare=False, repr=False)
 
     @property
     def type(self) -> str:
@@ -70,11 +84,6 @@ class CommandComponent:
     def place_in_command(self, offset: int) -> Place:
         """Where in its file the word of the command stands that has the character at *offset*."""
         return self.written.place_of(offset) if self.written is not None else self.places.get("command", self.place)
-
-    @property
-    def role(self) -> str | None:
-        """What the component is for in an assembled pipeline: the tag ``role``."""
-        return self.tags.get("role")
 
     @classmethod
     def from_document(cls, value: Table, report: Report, *, folder: str) -> CommandComponent:
@@ -88,34 +97,15 @@ class CommandComponent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PipelineComponent:
+class PipelineComponent(_Ported):
     """A pipeline with typed ports, usable as a job of another pipeline."""
 
     jobs: Mapping[str, Job]
-    name: str | None = None
-    version: str | None = None
-    display_name: str | None = None
-    description: str | None = None
-    tags: Mapping[str, str] = _empty()
-    inputs: Mapping[str, Input] = _empty()
-    outputs: Mapping[str, Output] = _empty()
-    is_deterministic: bool = True
-    rest: Mapping[str, Any] = _empty()
-    untold: frozenset[str] = _untold()
-    folder: str = field(default="", compare=False)
-    file: str = field(default="", compare=False)
-    place: Place = _unseen()
-    places: Mapping[str, Place] = _unseen({})
 
     @property
     def type(self) -> str:
         """The type of a job that runs it."""
         return "pipeline"
-
-    @property
-    def role(self) -> str | None:
-        """What the component is for in an assembled pipeline: the tag ``role``."""
-        return self.tags.get("role")
 
     @classmethod
     def from_document(cls, value: Table, report: Report, *, folder: str) -> PipelineComponent:
@@ -130,7 +120,7 @@ class PipelineComponent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OtherComponent:
+class OtherComponent(_Ported):
     """A parallel, Spark or other component: typed ports, and the rest as its file says it.
 
     Attributes:
@@ -139,26 +129,7 @@ class OtherComponent:
     """
 
     type: str
-    name: str | None = None
-    version: str | None = None
-    display_name: str | None = None
-    description: str | None = None
-    tags: Mapping[str, str] = _empty()
-    inputs: Mapping[str, Input] = _empty()
-    outputs: Mapping[str, Output] = _empty()
-    is_deterministic: bool = True
-    rest: Mapping[str, Any] = _empty()
-    untold: frozenset[str] = _untold()
-    folder: str = field(default="", compare=False)
-    file: str = field(default="", compare=False)
     document: Table = field(default=NOTHING, compare=False, repr=False)
-    place: Place = _unseen()
-    places: Mapping[str, Place] = _unseen({})
-
-    @property
-    def role(self) -> str | None:
-        """What the component is for in an assembled pipeline: the tag ``role``."""
-        return self.tags.get("role")
 
     @classmethod
     def from_document(cls, value: Table, type_: str, *, folder: str) -> OtherComponent:
