@@ -37,7 +37,7 @@ evidence_option = click.option("--evidence", metavar="DIR|RUN",
 def models() -> None:
     """Models that runs have registered, and the champions of stages.
 
-    NAME:VERSION is a version; NAME alone is the latest, NAME@champion the champion of a stage.
+    NAME:VERSION is a version; NAME alone is the latest of runs, and the champion of a stage.
     """
 
 
@@ -71,11 +71,12 @@ def _registries(project: Project, store: Store, local: bool | None, outputs: Seq
         yield registries
 
 
-def _version(found: Models, text: str, default: str = "latest") -> ModelVersion:
-    from ..stores.models import find_version
+def _version(found: Models, text: str, default: str = "") -> ModelVersion:
+    """A version as people name one: a name alone is the latest of runs, or the champion of a stage, or *default*."""
+    from ..stores.models import CHAMPION, RUNS, find_version
 
     name, _, version = text.removeprefix("azureml:").replace("@", ":").partition(":")
-    return find_version(found, name, version or default)
+    return find_version(found, name, version or default or ("latest" if found.name == RUNS else CHAMPION))
 
 
 def _complete_model(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -184,13 +185,16 @@ def _show(found: RunModels | Shelf, name: str, store: Store, as_json: bool) -> N
             "decision": decision})
         return
     origin = lineage.get("origin") or {}
+    made_by = f"the file {origin['file']}" if origin.get("file") else f"step {origin.get('step')} of run {origin['run']}" \
+        if origin.get("run") else "–"
     rows = [("name", version.name), ("version", version.version), ("type", version.type),
             ("path", where if isinstance(where := found.path(version), str) else _short(where)), ("content", version.digest),
-            ("made by", f"the file {origin['file']}" if origin.get("file") else
-             f"step {origin.get('step')} of run {origin.get('run')}"), ("commit", origin.get("git_commit") or "–"),
+            ("made by", made_by), ("commit", origin.get("git_commit") or "–"),
             ("versions", ", ".join(other.version for other in versions))]
     if not isinstance(found, RunModels):
         rows.append(("champion", champion.version if champion else "–"))
+        if champion is not None and champion.version == version.version and decision is None:
+            rows.append(("decision", "none: it was tagged by other means, and no gate has judged it"))
     if signature is not None:
         rows.append(("inputs", ", ".join(f"{port}: {type_}" for port, type_ in signature.inputs.items())))
     rows += [("data", f"{port}: {data['asset'] or data['digest']}") for port, data in (origin.get("data") or {}).items()]
@@ -256,7 +260,7 @@ def _evaluations(project: Project, store: Store, evidence: str | None) -> Evalua
 
 
 def _compared(registries: Registries, known: Evaluations, names: Sequence[str]) -> list[Evidence]:
-    from ..stores.models import CHAMPION, RUNS
+    from ..stores.models import RUNS
 
     if not names:
         if not known.found:
@@ -266,7 +270,7 @@ def _compared(registries: Registries, known: Evaluations, names: Sequence[str]) 
     for text in names:
         where, slash, rest = text.rpartition("/")
         models_ = registries.find(where or RUNS)
-        version = models_.measured(_version(models_, rest, CHAMPION if slash else "latest"))
+        version = models_.measured(_version(models_, rest))
         digests[f"{where}/{version}" if slash else str(version)] = version.digest
     found = known.together(digests)
     if found is None:
@@ -291,7 +295,7 @@ def _compared(registries: Registries, known: Evaluations, names: Sequence[str]) 
 def tag_model(context: click.Context, name: str, tags: tuple[str, ...], remove: tuple[str, ...], where: str,
               local: bool | None, outputs: tuple[str, ...]) -> None:
     """Give a version tags, which a gate may ask for, or take some away."""
-    from ..stores.models import RESERVED
+    from ..stores.models import check_tags
     from ..stores.store import Store
 
     _check_about(where, local, outputs)
@@ -299,10 +303,7 @@ def tag_model(context: click.Context, name: str, tags: tuple[str, ...], remove: 
     wanted |= dict.fromkeys(remove)
     if not wanted:
         raise InputError("no tag is given", fix="write mlops models tag NAME TAG=VALUE")
-    for tag in wanted:
-        if tag in RESERVED:
-            raise InputError(f"the tag {tag!r} is not for hands", why="it says which version is the champion, and why",
-                             fix="mlops models promote, or rollback")
+    check_tags(wanted)
     project = _project(context)
     store = Store.open(project.root)
     try:
@@ -399,7 +400,7 @@ def _candidate(registries: Registries, source: str, target: str, name: str) -> t
 
     In a workspace runs and champions are versions of one model: there a version may become the champion of its own stage.
     """
-    from ..stores.models import CHAMPION, RUNS
+    from ..stores.models import RUNS
 
     models_, to = registries.find(source), registries.stage(target)
     if source == target and registries.is_local(target):
@@ -408,7 +409,7 @@ def _candidate(registries: Registries, source: str, target: str, name: str) -> t
         raise InputError(f"{source} is {models_.where}, and {target} {to.where}",
                          why="a model that was tried on one side has not been on the other",
                          fix="name the outputs of both: --outputs FILE --outputs FILE; or --local for both on this machine")
-    return models_, _version(models_, name, "latest" if source in (RUNS, target) else CHAMPION)
+    return models_, _version(models_, name, "latest" if source == target else "")
 
 
 def _show_decision(decision: Decision) -> None:

@@ -13,6 +13,7 @@ from ..errors import InputError, Place
 from ..inspection import is_local, local_code, local_path
 from ..spec import Asset, CommandComponent, Component, Environment, OtherComponent, PipelineComponent
 from ..spec.ports import NOWHERE
+from ..stores.models import check_tags
 from ..stores.snapshots import snapshot
 from ..stores.store import Store
 from .azureml.submission import digest, environment_key
@@ -98,6 +99,8 @@ def _wanted(spec: Any, file: Path, kind: str, catalogue: Catalogue, store: Store
     if not spec.name:
         raise InputError(f"the {kind} has no name", place=spec.place if spec.place.file else shown,
                          why="it is registered by its name", fix="add 'name: …'")
+    if of == "model":
+        check_tags(spec.tags, spec.places.get("tags", shown))
     code = _code(spec, store) if of == "component" else ""
     return Wanted(kind=kind, name=spec.name, version=spec.version, content=_content(spec, code, catalogue, store), file=file,
                   code=code, spec=spec, place=spec.place if spec.place.file else shown)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from ..errors import InputError, MlopsError, Refused, did_you_mean
+from ..errors import InputError, MlopsError, Place, Refused, did_you_mean
 from .database import translated
 from .files import files_of
 from .store import Store
@@ -152,6 +152,18 @@ def check_name(name: str) -> None:
     """
     if not is_name(name):
         raise Refused(f"{name!r} is no name for a model here", why="it has letters, digits, '.', '_' and '-'")
+
+
+def check_tags(tags: Iterable[str], place: Place | None = None) -> None:
+    """Refuse tags that say which version is the champion: promotion gives them.
+
+    Raises:
+        InputError: one of *tags* is such a one.
+    """
+    for tag in tags:
+        if tag in RESERVED:
+            raise InputError(f"the tag {tag!r} is not for hands", why="it says which version is the champion, and why",
+                             fix="mlops models promote, or rollback", place=place)
 
 
 def champion_of(models: Models, name: str) -> ModelVersion | None:

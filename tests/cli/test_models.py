@@ -160,6 +160,7 @@ def test_a_model_goes_from_a_run_to_prod_and_back(shop: Any) -> None:
     assert [entry["champion"]["version"] for entry in shop.json("models", "list", "--in", "dev")] == ["2"]
     assert shop.json("models", "rollback", "shop", "--in", "dev")["champion"] == "1"
     assert shop.mlops("models", "list", "--in", "dev").stdout.splitlines()[1].split()[:2] == ["shop", "1"]
+    assert [shop.json("models", "show", f"shop{which}", "--in", "dev")["version"] for which in ("", "@latest", ":2")] == ["1", "2", "2"]
     assert "no champion of 'shop' was before shop:1" in shop.mlops("models", "rollback", "shop", "--in", "dev", expect=2).stderr
 
 

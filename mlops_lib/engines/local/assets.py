@@ -37,8 +37,11 @@ def _register(one: Wanted, asset: Asset, store: Store) -> Registered:
     stored = _kept(local_path(asset.path, asset.folder), asset, store)
     # Of no run: in its place stands the file that says what it is.
     record = store.assets.register(one.kind, one.name, one.version, stored, run="", step=str(one.place.file))
+    new = record.version not in {other.version for other in known}
+    if new:
+        store.assets.tag(one.kind, one.name, record.version, asset.tags)
     return Registered(kind=one.kind, name=one.name, version=record.version, id=f"azureml:{one.name}:{record.version}",
-                      new=record.version not in {other.version for other in known}, file=one.file)
+                      new=new, file=one.file)
 
 
 def _kept(path: Path, asset: Asset, store: Store) -> StoredOutput:

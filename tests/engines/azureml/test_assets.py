@@ -204,6 +204,14 @@ def test_files_that_are_something_else_are_refused_before_anything_is_sent(
     assert azure.requests(Service.MANAGEMENT) == []
 
 
+@pytest.mark.parametrize("here", [True, False])
+def test_no_file_makes_a_model_the_champion(project: Project, stage: Stage, azure: ScriptedAzure, here: bool) -> None:
+    edit(project, "assets/best.yml", "path:", "tags: {owner: ann, deployment: champion, promotion: '99'}\npath:")
+    with pytest.raises(InputError, match="the tag 'deployment' is not for hands") as caught:
+        register(project, "model", None if here else stage)
+    assert (str(caught.value.place), azure.requests(Service.MANAGEMENT)) == ("assets/best.yml:4:7", [])
+
+
 def test_files_with_mistakes_are_refused_with_all_of_them(project: Project, stage: Stage) -> None:
     edit(project, FILES["component"], "default: 0.5", "default: fast")
     with pytest.raises(CompileError):
@@ -215,12 +223,14 @@ def test_files_with_mistakes_are_refused_with_all_of_them(project: Project, stag
 
 @pytest.mark.parametrize("kind", ["data", "model"])
 def test_data_and_models_are_registered_here_too_with_their_bytes(project: Project, kind: str) -> None:
+    edit(project, FILES[kind], "path:", "tags: {owner: ann}\npath:")
     [(name, version, new)] = register(project, kind, None)
     assert (version, new) == ("1", True)
     assert register(project, kind, None) == [(name, "1", False)]
     edit(project, "data/rows.csv" if kind == "data" else "assets/best.bin", "1" if kind == "data" else "weights", "2")
     assert register(project, kind, None) == [(name, "2", True)]
     store = project.store()
+    assert store.assets.tags(kind, name, "1") == {"owner": "ann"}
     first = store.assets.find(kind, name, "1")
     path = store.folder / first.path
     kept = {file.name: file.read_bytes() for file in path.iterdir()}

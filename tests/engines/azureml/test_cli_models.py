@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,13 @@ def test_a_model_that_was_made_and_measured_on_a_stage_becomes_its_champion(shop
     made = project.run(*project.load("make"), request={}).id
     done = shop(*promoted, "--evidence", made, expect=2)
     assert f"run {made} has no evaluation" in str(done.exception)
+    # A version that somebody has tagged with another tool is told to be one that no gate has judged.
+    assert "decision " not in shop("models", "show", "shop", "--in", "dev").stdout
+    home = json.loads((shop.root / "dev.json").read_text())["workspace"]["id"]
+    found = azure.world.resources.get(f"{home}/models/shop/versions/1")
+    tags = {**found.properties["tags"], "deployment": "champion", "promotion": "9"}
+    azure.world.resources.put(found.id, {"properties": {**found.properties, "tags": tags}})
+    assert re.search("^decision +none: it was tagged by other means", shop("models", "show", "shop", "--in", "dev").stdout, re.MULTILINE)
 
 
 def test_what_still_names_the_old_champion_is_told_with_the_command_that_mends_it(shop: Shop, azure: ScriptedAzure) -> None:
