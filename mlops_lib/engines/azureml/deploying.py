@@ -100,7 +100,7 @@ class Deployment:
         before = default_of(known)
         if before == self.name:
             return self._outcome(endpoint, changed=False, removed=clear(endpoint))
-        preflight.check(self.workspace, self._graph, self._catalogue)
+        preflight.check(self.workspace, self._graph, self._catalogue, say)
         if known is None:
             say(f"making the batch endpoint {endpoint.name}")
             endpoint.make({PIPELINE: self.pipeline}, self.package.component.description)

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ...catalogue import Catalogue, parse_asset
-from ...errors import InputError, Place, StageError, did_you_mean, listing
+from ...errors import InputError, Place, StageError, did_you_mean, duration, listing
 from ...graph import External, Graph
 from ...infra import Stage
 from ...references import DatastorePath, parse_reference
 from ...spec import MODEL_TYPES, Environment
 from ...spec.ports import NOWHERE
 from . import sdk
-from .problems import OutOfTime
-from .transport import Patience, Transport, bounded
+from .reaching import unreached
 from .workspace import Workspace
 
 _BUILT_IN: Final = ("serverless", "local")
@@ -83,17 +82,23 @@ def _of_data(given: External) -> Iterator[Named]:
         yield Named(kind, asset.name, asset.version, given.place)
 
 
-def check(workspace: Workspace, graph: Graph, catalogue: Catalogue) -> None:
+def check(workspace: Workspace, graph: Graph, catalogue: Catalogue, say: Callable[[str], None] = lambda text: None) -> None:
     """See that the workspace is there and ready, has what *graph* names, and that its storage answers.
 
     An environment that the project has and the workspace lacks is registered: a run on this machine took it too.
 
+    Args:
+        workspace: Where it is to run.
+        graph: The pipeline.
+        catalogue: The files that it was read from.
+        say: Told, in another thread, what is being waited for.
+
     Raises:
         StageError: with everything that is missing.
     """
-    about = workspace.about
-    tasks: list[Callable[[], str]] = [lambda one=one: _lacks(workspace, one, catalogue) for one in named(graph)]  # type: ignore[misc]
-    tasks.append(lambda: _storage(workspace, about))
+    _ = workspace.about  # is it there at all?
+    tasks: list[Callable[[], str]] = [lambda: _storage(workspace, say)]
+    tasks += [lambda one=one: _lacks(workspace, one, catalogue) for one in named(graph)]  # type: ignore[misc]
     lacking = [told for told in workspace.each(lambda task: task(), tasks) if told]
     if lacking:
         many = "" if len(lacking) == 1 else f" {len(lacking)} things"
@@ -148,23 +153,13 @@ def _register(workspace: Workspace, one: Named, catalogue: Catalogue) -> bool:
     return True
 
 
-def _storage(workspace: Workspace, about: Mapping[str, Any]) -> str:
+def _storage(workspace: Workspace, say: Callable[[str], None]) -> str:
     """Why the workspace's storage account cannot be reached: the SDK takes a minute and a half to find out."""
-    account = str(about.get("storageAccount") or workspace.stage.storage["id"]).rpartition("/")[2]
-    core, rest = sdk.module("azure.core.exceptions"), sdk.module("azure.core.rest")
-    inner = sdk.module("azure.core.pipeline.transport").RequestsTransport()
-    host = f"{account}.blob.core.windows.net"
-    request = rest.HttpRequest("GET", f"https://{host}/?comp=list")
-    seconds = workspace.patience.storage
-    try:  # bounded: the look-up of a name knows no limits
-        bounded(lambda: Transport(inner, patience=Patience(attempts=1, connect=seconds, read=seconds)).send(request), seconds)
-    except (core.AzureError, OutOfTime) as error:
-        unknown = any(word in str(error).lower() for word in ("resolve", "getaddrinfo", "name or service not known"))
-        said = "there is no such host" if unknown else "it does not answer"
-        return f"the storage account {account!r} cannot be reached at {host}: {said}"
-    finally:
-        inner.close()
-    return ""
+    account = str(workspace.about.get("storageAccount") or workspace.stage.storage["id"]).rpartition("/")[2]
+    host, patience = f"{account}.blob.core.windows.net", workspace.patience
+    why = unreached(host, "?comp=list", patience, lambda: say(
+        f"the storage account {account!r} has not answered yet; it is waited for {duration(patience.storage)} at most"))
+    return f"the storage account {account!r} cannot be reached at {host}: {why}" if why else ""
 
 
 __all__ = ["Named", "check", "lacking", "named"]

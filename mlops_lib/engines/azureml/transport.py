@@ -35,7 +35,8 @@ class Patience:
         read: Seconds until an answer begins, or goes on.
         pause: Seconds before the second attempt; doubled each time.
         longest: Seconds that are waited at most, whatever a server asks for.
-        storage: Seconds until the storage account has answered, before anything is sent there.
+        silent: Seconds after which a storage account that takes no connection is out of reach, before anything is sent there.
+        storage: Seconds until one that takes them has answered.
         call: Seconds for an operation, with all its requests.
         upload: Seconds for one that brings files along, such as a component's code.
         submit: Seconds for a job, with the data of this machine that it reads.
@@ -48,7 +49,8 @@ class Patience:
     read: float = 60.0
     pause: float = 0.4
     longest: float = 20.0
-    storage: float = 5.0
+    silent: float = 1.0
+    storage: float = 6.0
     call: float = 120.0
     upload: float = 600.0
     submit: float = 900.0

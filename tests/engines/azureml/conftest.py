@@ -1,8 +1,10 @@
 """One local Azure ML for all of these tests. Nothing but loopback is reached, and the SDK is loaded once."""
 
 import json
+import select
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,6 +55,39 @@ def project(tmp_path: Path) -> Project:
     """Two components with code and an environment, and the pipeline ``p`` that joins them and reads local data."""
     write_project(tmp_path, ["prep", "train"])
     return Project(tmp_path)
+
+
+class BlackHole:
+    """An address that says nothing: whoever listens there has as many connections as it takes.
+
+    Attributes:
+        address: As ``getaddrinfo`` gives it.
+    """
+
+    def __init__(self) -> None:
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(0)
+        self.address = socket.AF_INET, socket.SOCK_STREAM, 0, "", self._listener.getsockname()
+        self._waiting: list[socket.socket] = []
+        while not self._waiting or select.select([], self._waiting[-1:], [], 0.05)[1]:
+            self._waiting.append(socket.socket())
+            self._waiting[-1].setblocking(False)
+            self._waiting[-1].connect_ex(self._listener.getsockname())
+
+    def take_in(self) -> None:
+        """Have room for more."""
+        self._listener.settimeout(1)
+        for _ in self._waiting[:-1]:
+            self._waiting.append(self._listener.accept()[0])
+
+    def close(self) -> None:
+        for one in (self._listener, *self._waiting):
+            one.close()
+
+
+def black_hole() -> closing[BlackHole]:
+    return closing(BlackHole())
 
 
 class Done(NamedTuple):

@@ -8,6 +8,8 @@ import signal
 import socket
 import sys
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
@@ -18,14 +20,16 @@ import pytest
 from mlops_lib.emulator import Fault
 from mlops_lib.emulator.wire import Request, Response
 from mlops_lib.engines import Event, Noticed, Run, RunStarted, StepFinished, StepPrinted, StepStarted
+from mlops_lib.engines.azureml import preflight
 from mlops_lib.engines.azureml.following import Pace
 from mlops_lib.engines.azureml.transport import Patience
+from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import Canceled, InputError, MlopsError, StageError
 from mlops_lib.infra import Stage
 from mlops_lib.project import Project
 from mlops_lib.stores.records import Status
 
-from .conftest import write_project
+from .conftest import black_hole, write_project
 from .stage import Play, ScriptedAzure, Step
 
 
@@ -153,7 +157,7 @@ def test_fifty_submissions_at_once_make_fifty_jobs_of_fifty_keys_and_one_of_one(
     real = sys.stderr
 
     def run(key: str) -> str:
-        return submit(Project(tmp_path), stage, key=key, patience=Patience(storage=60)).id  # two cores do the work of all
+        return submit(Project(tmp_path), stage, key=key).id
 
     with ThreadPoolExecutor(max_workers=10) as pool:  # all of them have something to register
         assert len(set(pool.map(run, ["release"] * 10))) == 1
@@ -192,31 +196,54 @@ def test_all_that_a_stage_lacks_is_told_before_anything_is_sent(project: Project
     assert not [call for call in azure.told() if call.startswith(("PUT", "POST"))]
 
 
-def test_a_storage_account_that_is_not_there_is_found_out_at_once(project: Project, stage: Stage, azure: ScriptedAzure,
-                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    host = "stnowhere.blob.core.windows.net"
-    monkeypatch.setenv("NO_PROXY", f"127.0.0.1,localhost,{host}")
-    monkeypatch.setenv("no_proxy", f"127.0.0.1,localhost,{host}")
-    resolve = socket.getaddrinfo
+@pytest.fixture
+def elsewhere(stage: Stage, azure: ScriptedAzure, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
+    """Says what the look-up of the workspace's storage account gives, which is not reached through the local Azure ML then."""
+    host, resolve = "stelsewhere.blob.core.windows.net", socket.getaddrinfo
 
-    def unknown(name: Any, *rest: Any, **more: Any) -> Any:
-        if name == host:
-            raise socket.gaierror(-2, "Name or service not known")
-        return resolve(name, *rest, **more)
+    def set_up(answer: Callable[[], Any]) -> None:
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, f"127.0.0.1,localhost,{host}")
+        monkeypatch.setattr(socket, "getaddrinfo", lambda name, *rest, **more: answer() if name == host else resolve(name, *rest, **more))
+        azure.twists.append(lambda request: Response(body={"properties": {
+            "workspaceId": "w", "storageAccount": "/x/storageAccounts/stelsewhere"}})
+            if request.method == "GET" and request.path == stage.workspace["id"] else None)
 
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    return set_up
 
-    def elsewhere(request: Request) -> Response | None:
-        if request.method == "GET" and request.path == stage.workspace["id"]:
-            return Response(body={"properties": {"workspaceId": "w", "storageAccount": "/x/storageAccounts/stnowhere"}})
-        return None
 
-    azure.twists.append(elsewhere)
-    with pytest.raises(StageError, match="lacks something that the pipeline needs") as caught:
-        submit(project, stage)
+def unknown() -> Any:
+    raise socket.gaierror(-2, "Name or service not known")
+
+
+@pytest.mark.parametrize(("answer", "why", "at_least", "at_most"), [
+    (unknown, "there is no such host", 0, 1),
+    (lambda: [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 1))], "Connection refused", 0, 1),
+    (None, "nobody takes a connection at 127.0.0.1", 1, 2),
+])  # fmt: skip
+def test_a_storage_account_that_cannot_be_reached_is_found_out_in_a_second(
+    project: Project, stage: Stage, azure: ScriptedAzure, elsewhere: Any, answer: Any, why: str, at_least: float, at_most: float
+) -> None:
+    with black_hole() as silent:
+        elsewhere(answer or (lambda: [silent.address]))
+        job, name, catalogue = project.load("p")
+        with Workspace(stage) as workspace:
+            assert workspace.about
+            begun = time.monotonic()
+            with pytest.raises(StageError, match="lacks something that the pipeline needs") as caught:
+                preflight.check(workspace, project.graph(job, name), catalogue)
+        assert at_least <= time.monotonic() - begun < at_most
+    assert f"the storage account 'stelsewhere' cannot be reached at stelsewhere.blob.core.windows.net: {why}" in caught.value.why
     assert not [call for call in azure.told() if call.startswith(("PUT", "POST"))]
-    assert "there is no such host" in caught.value.why
     assert caught.value.exit_code == 4
+
+
+def test_a_storage_account_that_is_slow_is_waited_for_and_that_is_said(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.faults.add("* *.blob.core.windows.net/* delay=0.6 times=1")
+    told: list[Event] = []
+    submit(project, stage, patience=Patience(silent=0.2), listener=told.append)
+    assert [event.text for event in told if isinstance(event, Noticed)] == [
+        "the storage account 'stmlopsdev' has not answered yet; it is waited for 6.0 s at most"]
 
 
 def test_a_storage_account_that_says_nothing_is_not_waited_for(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
