@@ -115,7 +115,7 @@ def check_submission(pipeline: PipelineJob, report: Report) -> None:
         return
     if misspelt("settings", pipeline.rest) or misspelt("default_compute", pipeline.settings.rest):
         return  # told as an unknown key
-    bare = list(_without_compute(pipeline, ""))
+    bare = list(without_compute(pipeline))
     if bare:
         report.add("no-compute", f"no compute is set for {listing(bare)}", pipeline.places.get("jobs", pipeline.place),
                    why="Azure ML refuses the pipeline; on this machine it runs",
@@ -131,10 +131,11 @@ def _own_commands(pipeline: PipelineJob | PipelineComponent, prefix: str) -> Ite
             yield f"{prefix}{name}", job
 
 
-def _without_compute(pipeline: PipelineJob | PipelineComponent, prefix: str) -> Iterable[str]:
+def without_compute(pipeline: PipelineJob | PipelineComponent, prefix: str = "") -> Iterable[str]:
+    """The steps that name no compute themselves."""
     for name, job in pipeline.jobs.items():
         if isinstance(job.component, PipelineComponent):
-            yield from _without_compute(job.component, f"{prefix}{name}.")
+            yield from without_compute(job.component, f"{prefix}{name}.")
         elif job.compute is None and job.type in ("command", "parallel", "sweep") and not misspelt("compute", job.rest):
             yield f"{prefix}{name}"
 

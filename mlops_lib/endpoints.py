@@ -228,6 +228,7 @@ def deployment(project: Project, stage: Stage, job: PipelineJob, pipeline: str, 
     from .engines.azureml.deploying import Deployment
     from .engines.azureml.labels import Labels
     from .engines.azureml.packaging import component_name
+    from .engines.azureml.submission import placed
     from .engines.azureml.workspace import Workspace
     from .stores.store import Store
 
@@ -235,7 +236,8 @@ def deployment(project: Project, stage: Stage, job: PipelineJob, pipeline: str, 
     try:
         with Workspace(stage) as workspace:
             labels = Labels(workspace, against=against, known=list(known), opened=project.stage)
-            yield Deployment(workspace, labels.resolved(job), pipeline=pipeline, catalogue=catalogue, store=store,
+            there = placed(labels.resolved(job), stage, project.settings.compute)
+            yield Deployment(workspace, there, pipeline=pipeline, catalogue=catalogue, store=store,
                              component=component_name(project.settings.experiment, pipeline))
     finally:
         store.close()

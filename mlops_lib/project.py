@@ -498,7 +498,7 @@ class Project:
         """
         from .engines.azureml.engine import AzureEngine, Wishes
         from .engines.azureml.labels import Labels
-        from .engines.azureml.submission import prepare
+        from .engines.azureml.submission import placed, prepare
         from .engines.azureml.workspace import Workspace
         from .stores.store import Store
 
@@ -507,7 +507,7 @@ class Project:
         try:
             with Workspace(stage, patience=patience) as workspace:
                 labels = Labels(workspace, against=against, known=self._stages(), opened=self.stage)
-                job = labels.resolved(job)
+                job = placed(labels.resolved(job), stage, self.settings.compute)
                 plan, submission = prepare(job, self.graph(job, name), catalogue, store, key=key, force=not reuse)
                 wishes = Wishes(outputs=tuple(outputs), follow=follow, cancel=cancel, resolve=resolve,
                                 prices=self.settings.prices)
@@ -662,7 +662,7 @@ class Project:
         """
         from .engines.azureml.labels import Labels
         from .engines.azureml.schedules import create
-        from .engines.azureml.submission import prepare
+        from .engines.azureml.submission import placed, prepare
         from .engines.azureml.workspace import Workspace
         from .stores.store import Store
 
@@ -682,6 +682,7 @@ class Project:
                 job = self._with_champion(job, pipeline, stage)
             with Workspace(stage) as workspace:
                 job = Labels(workspace, known=self._stages(), opened=self.stage).resolved(job)
+                job = placed(job, stage, self.settings.compute)
                 plan, submission = prepare(job, self.graph(job, pipeline), catalogue, store, key=f"schedule {path.stem}")
                 return create(workspace, spec, submission, plan, catalogue, store)
         finally:

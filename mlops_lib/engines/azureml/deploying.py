@@ -67,7 +67,7 @@ class Deployment:
     def __init__(self, workspace: Workspace, job: PipelineJob, *, pipeline: str, component: str, catalogue: Catalogue,
                  store: Store) -> None:
         self.workspace, self._catalogue, self._store, self.pipeline = workspace, catalogue, store, pipeline
-        self._graph = build(job, name=pipeline)
+        self._job, self._graph = job, build(job, name=pipeline)
         self.package: Package = package(job, self._graph, name=component)
         bare = template(job)
         plan, submission = prepare(bare, build(bare, name=pipeline), catalogue, store, key="")
@@ -100,7 +100,7 @@ class Deployment:
         before = default_of(known)
         if before == self.name:
             return self._outcome(endpoint, changed=False, removed=clear(endpoint))
-        preflight.check(self.workspace, self._graph, self._catalogue, say)
+        preflight.check(self.workspace, self._job, self._graph, self._catalogue, say)
         if known is None:
             say(f"making the batch endpoint {endpoint.name}")
             endpoint.make({PIPELINE: self.pipeline}, self.package.component.description)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 from ...catalogue import Catalogue, parse_asset
 from ...errors import InputError, Place, StageError, did_you_mean, duration, listing
 from ...graph import External, Graph
 from ...infra import Stage
 from ...references import DatastorePath, parse_reference
-from ...spec import MODEL_TYPES, Environment
+from ...spec import MODEL_TYPES, Environment, PipelineComponent, PipelineJob
 from ...spec.ports import NOWHERE
 from . import sdk
 from .reaching import unreached
@@ -26,7 +27,7 @@ class Named:
     """Something in the workspace that the pipeline names.
 
     Attributes:
-        kind: ``compute``, ``datastore``, ``data asset``, ``model`` or ``environment``.
+        kind: ``compute``, ``datastore``, ``data asset``, ``model``, ``environment`` or ``component``.
         version: None for the latest, and for what has no versions.
         place: Where it is named.
     """
@@ -42,15 +43,32 @@ class Named:
 
 
 _SEGMENTS: Final[Mapping[str, str]] = {"compute": "computes", "datastore": "datastores", "data asset": "data",
-                                       "model": "models", "environment": "environments"}
+                                       "model": "models", "environment": "environments", "component": "components"}
 
 
-def named(graph: Graph) -> tuple[Named, ...]:
-    """What a pipeline names in its workspace, each once."""
+def named(job: PipelineJob, graph: Graph) -> tuple[Named, ...]:
+    """What a pipeline names in its workspace, each once.
+
+    Args:
+        job: The pipeline, with versions for the labels that there are.
+        graph: Its steps.
+    """
     found: dict[tuple[str, str, str | None], Named] = {}
-    for one in _named(graph):
+    for one in (*_components(job), *_named(graph)):
         found.setdefault((one.kind, one.name, one.version), one)
     return tuple(found.values())
+
+
+def _components(pipeline: PipelineJob | PipelineComponent) -> Iterator[Named]:
+    whole = parse_asset(pipeline.component) if isinstance(pipeline, PipelineJob) and pipeline.component is not None else None
+    if whole is not None:
+        yield Named("component", whole.name, whole.version, pipeline.place)
+    for node in pipeline.jobs.values():
+        asset = parse_asset(node.reference) if node.reference is not None else None
+        if asset is not None:
+            yield Named("component", asset.name, asset.version, node.places.get("component", node.place))
+        elif isinstance(node.component, PipelineComponent):
+            yield from _components(node.component)
 
 
 def _named(graph: Graph) -> Iterator[Named]:
@@ -82,14 +100,24 @@ def _of_data(given: External) -> Iterator[Named]:
         yield Named(kind, asset.name, asset.version, given.place)
 
 
-def check(workspace: Workspace, graph: Graph, catalogue: Catalogue, say: Callable[[str], None] = lambda text: None) -> None:
-    """See that the workspace is there and ready, has what *graph* names, and that its storage answers.
+class _Look(NamedTuple):
+    """What came of looking for something: what lacks, in words; or the file of an environment that is to be registered."""
 
-    An environment that the project has and the workspace lacks is registered: a run on this machine took it too.
+    lack: str = ""
+    unregistered: Path | None = None
+
+
+def check(workspace: Workspace, job: PipelineJob, graph: Graph, catalogue: Catalogue,
+          say: Callable[[str], None] = lambda text: None) -> None:
+    """See that the workspace is there and ready, has what a pipeline names, and that its storage answers.
+
+    An environment that the project has and the workspace lacks is registered once nothing else lacks: a run on this machine
+    took it too.
 
     Args:
         workspace: Where it is to run.
-        graph: The pipeline.
+        job: The pipeline.
+        graph: Its steps.
         catalogue: The files that it was read from.
         say: Told, in another thread, what is being waited for.
 
@@ -97,28 +125,34 @@ def check(workspace: Workspace, graph: Graph, catalogue: Catalogue, say: Callabl
         StageError: with everything that is missing.
     """
     _ = workspace.about  # is it there at all?
-    tasks: list[Callable[[], str]] = [lambda: _storage(workspace, say)]
-    tasks += [lambda one=one: _lacks(workspace, one, catalogue) for one in named(graph)]  # type: ignore[misc]
-    lacking = [told for told in workspace.each(lambda task: task(), tasks) if told]
-    if lacking:
-        many = "" if len(lacking) == 1 else f" {len(lacking)} things"
+    tasks: list[Callable[[], _Look]] = [lambda: _Look(_storage(workspace, say))]
+    tasks += [lambda one=one: _look(workspace, one, catalogue) for one in named(job, graph)]  # type: ignore[misc]
+    lacks = [*_without_compute(workspace.stage, graph), *_judged(workspace, workspace.each(lambda task: task(), tasks))]
+    if lacks:
+        many = "" if len(lacks) == 1 else f" {len(lacks)} things"
         raise StageError(f"stage {workspace.stage.name!r} lacks{many or ' something'} that the pipeline needs",
-                         why="; ".join(lacking), fix=f"see: mlops stage show {workspace.stage.name}")
+                         why="; ".join(lacks), fix=f"see: mlops stage show {workspace.stage.name}")
 
 
 def lacking(workspace: Workspace, things: Sequence[Named], catalogue: Catalogue) -> list[str]:
-    """What of *things* a workspace lacks, in words; an environment that the project has is registered there."""
-    return [told for told in workspace.each(lambda one: _lacks(workspace, one, catalogue), things) if told]
+    """What of *things* a workspace lacks, in words; when nothing, environments of the project's are registered there."""
+    return _judged(workspace, workspace.each(lambda one: _look(workspace, one, catalogue), things))
 
 
-def _lacks(workspace: Workspace, one: Named, catalogue: Catalogue) -> str:
+def _judged(workspace: Workspace, looks: Sequence[_Look]) -> list[str]:
+    lacks = [look.lack for look in looks if look.lack]
+    if not lacks:
+        workspace.each(lambda path: _register(workspace, path), [look.unregistered for look in looks if look.unregistered])
+    return lacks
+
+
+def _look(workspace: Workspace, one: Named, catalogue: Catalogue) -> _Look:
     segment = f"{_SEGMENTS[one.kind]}/{one.name}" + (f"/versions/{one.version}" if one.version else "")
     found = workspace.find(segment, doing=f"look for {one.kind} {one.name!r}")
-    if found is None and one.kind == "environment" and _register(workspace, one, catalogue):
-        return ""
-    if found is None:
-        return f"no {one}{_hint(workspace.stage, one)}"
-    return _unfit(one, found.get("properties") or {})
+    if found is not None:
+        return _Look(_unfit(one, found.get("properties") or {}))
+    path = _of_project(one, catalogue) if one.kind == "environment" else None
+    return _Look(unregistered=path) if path is not None else _Look(f"no {one}{_hint(workspace.stage, one, catalogue)}")
 
 
 def _unfit(one: Named, properties: Mapping[str, Any]) -> str:
@@ -126,31 +160,43 @@ def _unfit(one: Named, properties: Mapping[str, Any]) -> str:
     state = str(properties.get("provisioningState") or "Succeeded")
     if one.kind == "compute" and state in ("Failed", "Deleting", "Canceled"):
         return f"{one} is {state.lower()}"
-    if one.kind in ("data asset", "model") and one.version is None and properties.get("latestVersion", "") is None:
+    if one.kind in ("data asset", "model", "component") and one.version is None and properties.get("latestVersion", "") is None:
         return f"{one} has no version"
     return ""
 
 
-def _hint(stage: Stage, one: Named) -> str:
+def _hint(stage: Stage, one: Named, catalogue: Catalogue) -> str:
     if one.kind == "compute" and one.name in stage.computes and stage.computes[one.name].kind == "kubernetes":
         return f"; it is to be attached: mlops stage configure {stage.name}"
     names = {"compute": stage.computes, "datastore": stage.datastores}.get(one.kind)
     if names is not None:
         return f"; Terraform made {listing(sorted(names))}: {did_you_mean(one.name, [*names, *_DATASTORES])}" if names else \
             "; Terraform made none"
+    if one.kind == "component":
+        file = catalogue.names("components").get(one.name)
+        return f"; register it: mlops components register {catalogue.display(file)} --on {stage.name}" if file else ""
     return f"; run the pipeline that registers it: mlops run PIPELINE --on {stage.name}" if one.kind != "environment" else ""
 
 
-def _register(workspace: Workspace, one: Named, catalogue: Catalogue) -> bool:
-    """Register an environment of the project's; whether there is one of that name and version."""
+def _of_project(one: Named, catalogue: Catalogue) -> Path | None:
+    """The file of an environment of the project's that has that name and version."""
     path = catalogue.names("environments").get(one.name)
     spec = catalogue.spec(path, "environment") if path is not None else None
-    if not isinstance(spec, Environment) or path is None or one.version not in (None, spec.version):
-        return False
+    return path if isinstance(spec, Environment) and one.version in (None, spec.version) else None
+
+
+def _register(workspace: Workspace, path: Path) -> None:
     environment = sdk.module("azure.ai.ml").load_environment(str(path))
-    workspace.call(f"register the environment {one.name!r}",
-                   lambda: workspace.client.environments.create_or_update(environment), seconds=300)
-    return True
+    workspace.call(f"register the environment {environment.name!r}",
+                   lambda: workspace.client.environments.create_or_update(environment), seconds=workspace.patience.upload)
+
+
+def _without_compute(stage: Stage, graph: Graph) -> Iterator[str]:
+    bare = [name for name, step in graph.steps.items() if not step.compute]
+    if bare:
+        names = sorted(name for name, told in stage.computes.items() if told.kind != "instance")
+        yield (f"no compute is set for {listing(bare)}; Terraform made {listing(names) or 'none'}: add "
+               f"'settings: {{default_compute: azureml:{names[0] if names else 'NAME'}}}' to the pipeline")
 
 
 def _storage(workspace: Workspace, say: Callable[[str], None]) -> str:

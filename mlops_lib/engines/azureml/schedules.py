@@ -92,7 +92,7 @@ def create(workspace: Workspace, file: OtherFile, submission: Submission, plan: 
     """
     name = _name(file)
     content = digest([submission.name, _told(file)])
-    preflight.check(workspace, plan.graph, catalogue)
+    preflight.check(workspace, submission.job, plan.graph, catalogue)
     before = workspace.find(f"schedules/{name}", doing=f"look for the schedule {name!r}")
     if before is not None and _is(before, content, file):
         return Scheduled.of(before), "unchanged"

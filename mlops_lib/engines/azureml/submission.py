@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ...catalogue import Catalogue
+from ...checks import without_compute
 from ...document import unparse
 from ...errors import InputError
 from ...fingerprint import Facts, fingerprint
 from ...graph import External, Graph
+from ...infra import Stage
 from ...inspection import Limits, excess, is_local, local_path
 from ...plan import Action, Plan, PlannedStep
 from ...spec import Component, Environment, Job, PipelineComponent, PipelineJob
@@ -45,6 +47,24 @@ class Submission:
     text: str
     folder: str
     environments: Mapping[str, Environment | None]
+
+
+def placed(job: PipelineJob, stage: Stage, usual: str) -> PipelineJob:
+    """*job* with a default compute for steps that have none: the usual one, or the only one of the stage that runs jobs of all.
+
+    Args:
+        job: The linked pipeline.
+        stage: Where it is to run.
+        usual: The default compute of the project's settings.
+    """
+    if job.compute or job.settings.default_compute or not list(without_compute(job)):
+        return job
+    names = [name for name, told in stage.computes.items() if told.kind != "instance"]
+    known = usual.removeprefix("azureml:") in (*names, "serverless")
+    if not known and len(names) != 1:
+        return job  # which is told with all that the stage lacks
+    return dataclasses.replace(job, settings=dataclasses.replace(
+        job.settings, default_compute=usual if known else f"azureml:{names[0]}"))
 
 
 def prepare(job: PipelineJob, graph: Graph, catalogue: Catalogue, store: Store, *, key: str | None = None,
