@@ -97,6 +97,7 @@ class LiveTable:
             self.run, self.names = event.run, list(event.plan.steps)
         elif isinstance(event, StepStarted):
             self.started[event.step] = time.monotonic()
+            self.finished.pop(event.step, None)  # Azure ML may try a step again
         elif isinstance(event, StepPrinted):
             self.last_line[event.step] = next((line for line in reversed(event.lines) if line.strip()),
                                               self.last_line.get(event.step, ""))

@@ -150,7 +150,7 @@ def _trial_json(trial: TrialRecord) -> dict[str, Any]:
 
 def _trial_words(trial: TrialRecord, step: StepRecord) -> str:
     """What a trial tried and what came of it."""
-    words = [" ".join(f"{name}={text}" for name, text in trial.parameters.items())]
+    words = [" ".join(f"{name}={text}" for name, text in trial.parameters.items())] if trial.parameters else []
     if trial.objective is not None:
         words.append(f"{trial.metric} = {trial.objective:.6g}")
     if step.status.value not in ("completed", "reused", "failed"):

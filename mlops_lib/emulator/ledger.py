@@ -5,6 +5,8 @@ A job's row says what was asked for; the run of the same name says how it is goi
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 import uuid
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -26,6 +28,8 @@ TERMINAL: Final = ("Completed", "Failed", "Canceled")
 CANCELING: Final = "CancelRequested"
 ARTIFACTS: Final = "workspaceartifactstore"
 _DEFAULT_STORE: Final = "workspaceblobstore"
+_STEPS: Final = {"command": "PythonScriptStep", "sweep": "HyperDriveStep"}
+_SWEEP: Final = "HD_"
 _LOG_S: Final = 0.5  # how often the log of a step that prints is put where clients read it
 _WORDS: Final = {Status.COMPLETED: "Completed", Status.REUSED: "Completed", Status.FAILED: "Failed",
                  Status.SKIPPED: "Canceled", Status.CANCELED: "Canceled", Status.INTERRUPTED: "Canceled"}
@@ -124,7 +128,7 @@ class Ledger:
                 self.change(name, status="Running", startTimeUtc=arm.stamp(time.time()))
                 self._say(f"step {event.step} is running as {name}")
         elif isinstance(event, StepPrinted):
-            self._print(self._run_of(event.step), event.lines)
+            self._print(self._steps.get(f"{event.step}.") or self._run_of(event.step), event.lines)
         elif isinstance(event, StepFinished):
             self._finished(event.step, event.record, event.error)
 
@@ -133,13 +137,35 @@ class Ledger:
         if not self._pipeline and "." not in step:
             return self.name
         if step not in self._steps:
-            above, _, shown = step.rpartition(".")
+            above, _, leaf = step.rpartition(".")
             parent = self._run_of(above) if above else self.name
-            name = str(uuid.uuid4())
-            self._world.resources.put(run_key(self._workspace, name), new_run(
-                name, root=self.name, parent=parent, experiment=self._experiment, shown=shown, kind="azureml.StepRun"))
+            node, name = self._node(step), str(uuid.uuid4())
+            kind = _STEPS.get(str(node.get("type")), "Unknown")
+            run = new_run(name, root=self.name, parent=parent, experiment=self._experiment, kind="azureml.StepRun",
+                          shown=str(node.get("display_name") or leaf))
+            identity = {"azureml.nodeid": hashlib.sha256(step.encode()).hexdigest()[:8]}
+            run["tags"] = identity
+            run["properties"] = {**identity, "azureml.runsource": "azureml.StepRun", "azureml.pipelinerunid": parent,
+                                 "azureml.moduleName": str(self._spec(node).get("name") or ""), "StepType": kind}
+            self._world.resources.put(run_key(self._workspace, name), run)
             self._steps[step] = name
         return self._steps[step]
+
+    def _node(self, step: str) -> Mapping[str, Any]:
+        """What was asked for of a step: of one in a nested pipeline, what that pipeline's component says."""
+        above, _, leaf = step.rpartition(".")
+        found: Mapping[str, Any] = (self._spec(self._node(above)) if above else self._properties).get("jobs") or {}
+        if not found and not above and self._properties.get("componentId"):
+            found = self._spec(self._properties).get("jobs") or {}
+        node: Mapping[str, Any] = found.get(leaf) or {}
+        return node
+
+    def _spec(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the component of a node is."""
+        reference = node.get("componentId") or (node.get("trial") or {}).get("componentId")
+        found = self._world.resources.find(str(reference).removeprefix("azureml:")) if reference else None
+        spec: Mapping[str, Any] = (found.properties.get("componentSpec") if found is not None else None) or {}
+        return spec
 
     def _started(self, step: str) -> None:
         """Nested pipelines run as soon as one of their steps does."""
@@ -149,22 +175,29 @@ class Ledger:
                 self.change(name, status="Running", startTimeUtc=arm.stamp(time.time()), runType="azureml.PipelineRun")
             self._started(above)
 
-    def _finished(self, step: str, record: StepRecord, error: str) -> None:
+    def _print_of(self, name: str, record: StepRecord) -> None:
+        """All that a step has printed."""
+        log = self._materials.project / ".mlops" / record.log
+        if record.log and log.is_file():
+            self._print(name, log.read_text(encoding="utf-8", errors="replace").splitlines())
+
+    def _finished(self, step: str, record: StepRecord, error: str,
+                  curves: Mapping[str, Sequence[float]] | None = None) -> None:
         name = self._run_of(step)
         reused = record.status is Status.REUSED
         if reused:
             self._started(step)
-            log = self._materials.project / ".mlops" / record.log
-            if record.log and log.is_file():
-                self._print(name, log.read_text(encoding="utf-8", errors="replace").splitlines())
+            self._print_of(name, record)
         outputs = {key: self._keep(name, step, key, stored, again=reused) for key, stored in record.outputs.items()}
         if name in self._logs:
             self._put(self._logs[name])
         self._world.resources.put(logged_key(self._workspace, name),
-                                  {"metrics": dict(record.metrics), "params": dict(record.params)})
+                                  {"metrics": dict(record.metrics), "params": dict(record.params), "curves": curves or {}})
         if name == self.name:
             self.change(name, outputs=outputs)
             return
+        if f"{step}." in self._steps:
+            self.change(self._steps[f"{step}."], status=_WORDS[record.status], endTimeUtc=arm.stamp(time.time()))
         told = {"error": {"error": {"code": "UserError", "message": error}}} if error else {}
         properties = {"azureml.isreused": "true"} if reused else {}
         self.change(name, status=_WORDS[record.status], outputs=outputs, properties=properties,
@@ -172,20 +205,41 @@ class Ledger:
         self._say(f"step {step} is {record.status.value}" + (f": {record.reason}" if record.reason else ""))
 
     def trials(self, sweep: str, trials: Iterable[tuple[TrialRecord, StepRecord]]) -> None:
-        """The trials of a sweep that is over, as runs below its own."""
-        above = self._run_of(sweep)
+        """The trials of a sweep as they are now, as runs below its own."""
+        above = self._sweep_of(sweep)
         for trial, record in trials:
-            step = f"{sweep}.trial_{trial.number}"
-            name = f"{above}_{trial.number}"
-            self._steps[step] = name
-            self._world.resources.put(run_key(self._workspace, name), new_run(
-                name, root=self.name, parent=above, experiment=self._experiment, shown=f"trial_{trial.number}",
-                kind="azureml.scriptrun"))
-            self._finished(step, record, "")
+            step, name = f"{sweep}.trial_{trial.number}", f"{above}_{trial.number}"
+            if step not in self._steps:
+                self._steps[step] = name
+                run = new_run(name, root=self.name, parent=above, experiment=self._experiment, kind="azureml.scriptrun",
+                              shown=f"trial_{trial.number}")
+                told = json.dumps(dict(trial.parameters))
+                run["tags"] = {**trial.parameters, "hyperparameters": told}
+                self._world.resources.put(run_key(self._workspace, name), run)
+                self.change(name, status="Running", startTimeUtc=arm.stamp(record.started or time.time()))
+                self.change(above, tags={name: told})
+            if record.status is not Status.RUNNING and self._state(step) not in TERMINAL:
+                if record.status is not Status.REUSED:  # whose log comes with the rest
+                    self._print_of(name, record)
+                self._finished(step, record, "", curves={trial.metric: list(trial.curve)})
             objective = {} if trial.objective is None else {"score": str(trial.objective)}
-            self.change(name, tags={**trial.parameters, "hyperparameters": str(dict(trial.parameters))}, properties=objective)
             if trial.best:
                 self.change(above, properties={"best_child_run_id": name, **objective})
+
+    def _sweep_of(self, step: str) -> str:
+        """The name of a sweep's own run: a job's, or in a pipeline the one run below its step's."""
+        name = self._run_of(step)
+        if name == self.name:
+            return name
+        inner = f"{step}."
+        if inner not in self._steps:
+            self._steps[inner] = f"{_SWEEP}{uuid.uuid4()}"
+            run = new_run(self._steps[inner], root=self.name, parent=name, experiment=self._experiment, kind="hyperdrive",
+                          shown=self._steps[inner])
+            run["properties"] = {"runTemplate": "HyperDrive", "azureml.runsource": "hyperdrive"}
+            self._world.resources.put(run_key(self._workspace, self._steps[inner]), run)
+            self.change(self._steps[inner], status="Running", startTimeUtc=arm.stamp(time.time()))
+        return self._steps[inner]
 
     # --- logs --------------------------------------------------------------------------------------------------------
 
@@ -198,7 +252,8 @@ class Ledger:
         self._put(log)
 
     def _print(self, name: str, lines: Sequence[str]) -> None:
-        log = self._logs.setdefault(name, _Log(f"ExperimentRun/dcid.{name}/user_logs/std_log.txt"))
+        file = "azureml-logs/hyperdrive.txt" if name.startswith(_SWEEP) else "user_logs/std_log.txt"
+        log = self._logs.setdefault(name, _Log(f"ExperimentRun/dcid.{name}/{file}"))
         log.lines += lines
         if time.monotonic() - log.at > _LOG_S:
             self._put(log)
@@ -304,7 +359,7 @@ def log_files(world: World, workspace: str, name: str) -> dict[str, str]:
     store = container(workspace.rpartition("/")[2], ARTIFACTS)
     return {blob.path.removeprefix(prefix): world.account.address(store, blob.path)
             for blob in world.account.list(store, prefix)
-            if blob.path.removeprefix(prefix).startswith(("user_logs/", "logs/", "system_logs/"))}
+            if blob.path.removeprefix(prefix).startswith(("user_logs/", "logs/", "system_logs/", "azureml-logs/"))}
 
 
 __all__ = ["CANCELING", "TERMINAL", "Ledger", "log_files", "logged_key", "new_run", "output_specs", "run_key"]

@@ -43,6 +43,19 @@ def get_run(world: World, request: Request) -> Response:
         "run": _shown(run, world.resources.find(logged_key(workspace, name)))})
 
 
+def get_history(world: World, request: Request) -> Response:
+    """All values of a metric: of a trial's what its sweep has seen, of other jobs and steps the last."""
+    workspace = arm.workspace(world, request).id
+    name, metric = request.query.get("run_id") or "", request.query.get("metric_key") or ""
+    logged = world.resources.find(logged_key(workspace, name)) if name else None
+    if logged is None:
+        return forwarded(world, request, "api/2.0/mlflow/metrics/get-history")
+    last = logged.body["metrics"].get(metric)
+    values = (logged.body.get("curves") or {}).get(metric) or ([] if last is None else [last])
+    return Response(body={"metrics": [{"key": metric, "value": value, "timestamp": 0, "step": step}
+                                      for step, value in enumerate(values)]})
+
+
 def _shown(run: Resource, logged: Resource | None) -> dict[str, Any]:
     """A run of a job, or of a step, in MLflow's words."""
     told: Mapping[str, Any] = logged.body if logged is not None else {"metrics": {}, "params": {}}
@@ -96,6 +109,8 @@ def forwarded(world: World, request: Request, path: str) -> Response:
 
 ROUTES = (
     Route(Service.WORKSPACE, "GET", f"{_BASE}/api/2.0/mlflow/runs/get", get_run, "the MLflow run of a job, a step or a client"),
+    Route(Service.WORKSPACE, "GET", f"{_BASE}/api/2.0/mlflow/metrics/get-history", get_history,
+          "what the MLflow run of a job, a step or a client has logged of a metric"),
     *(Route(Service.WORKSPACE, method, f"{_BASE}/{{rest:path}}", anything, "MLflow's own REST API")
       for method in ("GET", "POST", "PATCH", "DELETE")),
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-from ..engines import Event, RunStarted
+from ..engines import Event, RunStarted, StepFinished, StepPrinted
 from ..errors import Canceled, CompileError, MlopsError
 from ..stores.records import Status
 from .ledger import CANCELING, TERMINAL, Ledger, output_specs, run_key
@@ -120,17 +120,21 @@ class Runner:
             with self._lock:
                 self._engines[key] = engine
 
+            at_work: list[str] = []
+
             def listen(event: Event) -> None:
+                if isinstance(event, RunStarted):
+                    at_work.append(event.run)
+                elif isinstance(event, StepPrinted | StepFinished) and plan.graph.steps[event.step].sweep is not None:
+                    [name] = at_work
+                    steps = {step.name: step for step in store.records.steps(name)}
+                    ledger.trials(event.step, [(trial, steps[trial.step]) for trial in store.records.trials(name, event.step)
+                                               if trial.step in steps])
                 ledger(event)
                 if isinstance(event, RunStarted) and (key in self._canceled or self._closing.is_set()):
                     engine.cancel()
 
             run = engine.submit(plan, request={"job": name}, listener=listen)
-            trials = store.records.trials(run.id)
-            steps = {step.name: step for step in store.records.steps(run.id)}
-            for sweep in dict.fromkeys(trial.sweep for trial in trials):
-                ledger.trials(sweep, [(trial, steps[trial.step]) for trial in trials
-                                      if trial.sweep == sweep and trial.step in steps])
             record = store.records.run(run.id)
             ledger.publish(record.outputs, [name for name, output in plan.graph.outputs.items()
                                             if run.steps[output.source.step].status is Status.REUSED])

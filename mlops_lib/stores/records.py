@@ -223,6 +223,11 @@ class Records:
             steps = [replace(step, status=Status.INTERRUPTED) if step.status is Status.RUNNING else step for step in steps]
         return steps
 
+    def nodes(self, run: str) -> list[StepRecord]:
+        """As :meth:`steps`, without the trials of sweeps."""
+        trials = {trial.step for trial in self.trials(run)}
+        return [step for step in self.steps(run) if step.name not in trials]
+
     def _elsewhere(self, run: str) -> bool:
         return bool(self.database.rows("SELECT 1 FROM elsewhere WHERE run = ?", [run]))
 

@@ -55,7 +55,7 @@ PIPELINE = {
             "type": "parallel", "component": "count.yml", "inputs": {"rows": "${{parent.inputs.raw}}"},
             "outputs": {"out": "${{parent.outputs.counted}}"}},
         "inline": {
-            "type": "command", "command": "cp ${{inputs.rows}}/out.txt ${{outputs.model}}/weights", "environment": ENVIRONMENT,
+            "type": "command", "display_name": "In line", "command": "cp ${{inputs.rows}}/out.txt ${{outputs.model}}/weights", "environment": ENVIRONMENT,
             "inputs": {"rows": {"type": "uri_folder", "path": "${{parent.jobs.first.outputs.out}}", "mode": "download"}},
             "outputs": {"model": {"type": "custom_model", "name": "kept-model"}}}},
 }  # fmt: skip
@@ -133,8 +133,14 @@ def test_a_pipeline_runs_and_its_log_is_streamed(value: Callable[[str], Any]) ->
 
 
 def test_each_step_is_a_run_below_the_jobs(value: Callable[[str], Any]) -> None:
-    assert value("pipeline children") == {name: ["Completed", {}] for name in ("first", "inline", "second", "third")}
-    assert value("pipeline nested") == {"inner": ["Completed", {}]}
+    children, nested = value("pipeline children"), value("pipeline nested")
+    assert {name: status for name, (status, _) in children.items()} == dict.fromkeys(("first", "In line", "second", "third"), "Completed")
+    told = {name: properties for name, (_, properties) in (children | nested).items()}
+    assert len({properties["azureml.nodeid"] for properties in told.values()}) == 5
+    assert told["first"]["azureml.moduleName"] == "azureml_anonymous"
+    assert told["first"]["azureml.runsource"] == "azureml.StepRun"
+    assert told["inner"]["azureml.pipelinerunid"] not in ("", told["first"]["azureml.pipelinerunid"])
+    assert nested["inner"][0] == "Completed"
     kind, files = value("pipeline child")
     assert kind == "_BaseJob"
     assert files == {"artifacts/user_logs/std_log.txt": "copied\n",
@@ -178,7 +184,7 @@ def test_the_same_again_is_reused(value: Callable[[str], Any]) -> None:
     status, properties, files = value("pipeline reuse")
     assert status == "Completed"
     assert {name: told.get("azureml.isreused") for name, told in properties.items() if name != "second"} == dict.fromkeys(
-        ("first", "inline", "third"), "true")  # fmt: skip
+        ("first", "In line", "third"), "true")  # fmt: skip
     first = value("pipeline download")
     assert files["named-outputs/final/out.txt"] == first["named-outputs/final/out.txt"]
 
@@ -202,7 +208,8 @@ def test_words_about_a_job_are_kept(value: Callable[[str], Any]) -> None:
 
 
 def test_a_canceled_job_ends_with_its_steps(told: dict[str, Any], value: Callable[[str], Any]) -> None:
-    assert value("cancel") == ["Canceled", {"only": ["Canceled", {}]}]
+    status, children = value("cancel")
+    assert (status, {name: told[0] for name, told in children.items()}) == ("Canceled", {"only": "Canceled"})
     assert told["delete"]["error"] == "ResourceNotFoundError"
 
 

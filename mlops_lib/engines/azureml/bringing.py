@@ -20,8 +20,8 @@ from ...stores.database import translated
 from ...stores.records import RunRecord
 from ...stores.store import Store
 from .blobs import Blob, Blobs
-from .following import begun
-from .history import History
+from .history import History, State
+from .nodes import Nodes
 from .submission import digest
 from .workspace import Workspace
 
@@ -56,6 +56,8 @@ class Bringing:
         Raises:
             InputError: something of it was never made; StageError: it cannot be had.
         """
+        sweep = next((trial.sweep for trial in self._store.records.trials(self._run.id) if trial.step == name), None)
+        name = sweep or name  # a trial is given what its sweep is
         step = graph.steps.get(name)
         if step is None:
             return {}  # whoever runs it says so
@@ -72,9 +74,9 @@ class Bringing:
 
     def output(self, key: str, type_: str = "uri_folder") -> None:
         """Bring the output of that name of every step that has left one: in the store it is as if made here."""
-        records = {step.name: step for step in self._store.records.steps(self._run.id)}
+        records = {step.name: step for step in self._store.records.nodes(self._run.id)}
         lacking = {name for name, record in records.items() if not self._is_here(record.outputs.get(key))}
-        states = begun(self._history, self._run.id, records) if lacking else {}
+        states = self._begun(records) if lacking else {}
         names = sorted(lacking & states.keys())
         places = self._workspace.each(lambda name: self._history.outputs(states[name].id), names)
         for name, there in zip(names, places, strict=True):
@@ -84,11 +86,11 @@ class Bringing:
                 self._store.records.save_steps([replace(records[name], outputs={**records[name].outputs, **stored})])
 
     def _outputs(self, graph: Graph, wanted: Mapping[str, Collection[str]]) -> None:
-        records = {step.name: step for step in self._store.records.steps(self._run.id)}
+        records = {step.name: step for step in self._store.records.nodes(self._run.id)}
         lacking = {step: [key for key in keys if not self._is_here(records[step].outputs.get(key))]
                    for step, keys in wanted.items() if step in records}
         lacking = {step: keys for step, keys in lacking.items() if keys}
-        states = begun(self._history, self._run.id, records) if lacking else {}
+        states = self._begun(records) if lacking else {}
         for step, keys in lacking.items():
             if step not in states:
                 raise InputError(f"step {step!r} of run {self._run.id} was never run", fix=f"mlops runs show {self._run.id}")
@@ -99,6 +101,9 @@ class Bringing:
                 with translated(self._store.folder):
                     stored = self._adopted(found)
                 self._store.records.save_steps([replace(records[step], outputs={**records[step].outputs, **stored})])
+
+    def _begun(self, steps: Collection[str]) -> Mapping[str, State]:
+        return Nodes(self._workspace, self._history, self._run.id).begun(steps)
 
     def _is_here(self, output: Any) -> bool:
         return output is not None and self._store.artifacts.intact(output)

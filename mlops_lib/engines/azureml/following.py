@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 from ...errors import MlopsError, format_error
@@ -14,9 +12,11 @@ from ...plan import Plan
 from ...stores.records import Status, StepRecord
 from ...stores.store import Store
 from .. import Listener, StepFinished, StepPrinted, StepStarted
-from ..local.logs import Follower, tail
 from .history import OVER, History, State
+from .logs import Log
 from .measures import NOTHING, Logged, Measures
+from .nodes import Nodes
+from .trials import Trials
 from .workspace import Workspace
 
 _TAIL: Final = 20
@@ -61,21 +61,27 @@ class Following:
 
     Attributes:
         records: The steps that are over.
-        errors: Of those that failed, in full.
         notices: What could not be found out, although the rest could.
     """
 
     def __init__(self, workspace: Workspace, job: str, steps: Iterable[StepRecord], store: Store) -> None:
         self._workspace, self._job, self._store = workspace, job, store
         self._history, self._measures = History(workspace), Measures(workspace)
+        self._nodes = Nodes(workspace, self._history, job)
         self._logged: dict[str, Logged] = {}
         self._steps = {step.name: step for step in steps}
-        self._logs = {name: _Log(store.folder, f"runs/{job}/{step.position:03d}-{_file(name)}.log")
-                      for name, step in self._steps.items()}
+        self._logs = {name: Log(store.folder, step) for name, step in self._steps.items()}
+        self._attempts = dict.fromkeys(self._steps, 1)
         self._seen = {name: step.status for name, step in self._steps.items()}
+        self._sweeps: dict[str, Trials] = {}
+        self._errors: dict[str, str] = {}
         self.records = {name: step for name, step in self._steps.items() if step.status in OVER}
-        self.errors: list[str] = []
         self.notices: list[str] = []
+
+    @property
+    def errors(self) -> list[str]:
+        """Of the steps that failed, in full."""
+        return list(self._errors.values())
 
     def to_the_end(self, listener: Listener, pace: Pace) -> State:
         """Tell *listener* of all that happens until the job is over; its last state."""
@@ -97,24 +103,43 @@ class Following:
     def look(self, listener: Listener) -> State:
         """One look at the job and its steps, whose news are told."""
         state = self._history.details(self._job)
-        steps = begun(self._history, self._job, self._steps)
+        steps = {name: step for name, step in self._nodes.begun(self._steps).items() if not self._settled(name, step)}
+        for name, step in steps.items():
+            if step.attempt != self._attempts[name] or name in self.records:
+                self._begin_again(name, step)
         at_work = [name for name, step in steps.items() if step.status is Status.RUNNING or
-                   (step.over and step.status is not Status.REUSED and name not in self.records)]
+                   (step.over and step.status is not Status.REUSED)]
         details = dict(zip(at_work, self._workspace.each(lambda name: self._read(name, steps[name]), at_work), strict=True))
-        self._measure({name: step.id for name, step in steps.items() if step.over and name not in self.records})
+        self._measure({name: step.id for name, step in steps.items() if step.over})
         for name, step in steps.items():
             self._tell(name, details.get(name, step), step, listener)
         if state.over:
             self._close(state, listener)
         return state
 
+    def _settled(self, name: str, step: State) -> bool:
+        """Whether all that is to say of a step's job has been told: a newer one, or one that goes on, has news."""
+        record = self.records.get(name)
+        return record is not None and record.status is step.status and step.started in (None, record.started)
+
+    def _begin_again(self, name: str, step: State) -> None:
+        """A step that was over has another job, which counts from now on."""
+        self.records.pop(name, None)
+        self._errors.pop(name, None)
+        self._logged.pop(name, None)
+        self._attempts[name], self._seen[name] = step.attempt, Status.WAITING
+        self._logs[name] = Log(self._store.folder, self._steps[name], step.attempt)
+
     def _read(self, name: str, step: State) -> State:
         """A step's details; what it printed since the last look goes to its log."""
         state = self._history.details(step.id)
-        log = state.log
-        if log is not None:
-            known = self._logs[name].size
-            self._logs[name].add(self._history.printed(log[1], known), at=known)
+        objective = self._nodes.objective(name)
+        if objective is None:
+            self._logs[name].bring(self._history, state)
+            return state
+        if name not in self._sweeps:
+            self._sweeps[name] = Trials(self._workspace, self._history, self._nodes, self._store, self._steps[name], objective)
+        self._logged[name] = self._sweeps[name].look(replace(state, status=step.status), self._logs[name])
         return state
 
     def _measure(self, over: Mapping[str, str]) -> None:
@@ -126,11 +151,11 @@ class Following:
                 self.notices.append(f"the metrics of {name!r} are not known: {error.why or error.what}")
                 return NOTHING
 
-        self._logged.update(zip(over, self._workspace.each(read, over), strict=True))
+        for name, logged in zip(over, self._workspace.each(read, over), strict=True):
+            if logged.metrics or logged.params or name not in self._logged:
+                self._logged[name] = logged  # a sweep that has logged nothing of its own has what its best trial has
 
     def _tell(self, name: str, details: State, step: State, listener: Listener) -> None:
-        if name in self.records:
-            return
         before, self._seen[name] = self._seen[name], step.status
         if before is Status.WAITING and step.status in (Status.RUNNING, Status.COMPLETED, Status.FAILED):
             listener(StepStarted(name, self._steps[name].command))
@@ -140,7 +165,7 @@ class Following:
         for lines in self._logs[name].lines(ended=step.over):
             listener(StepPrinted(name, lines))
         if step.over:
-            self._finish(name, replace(details, status=step.status), listener)
+            self._finish(name, replace(details, status=step.status, started=step.started or details.started), listener)
 
     def _finish(self, name: str, state: State, listener: Listener) -> None:
         log, logged = self._logs[name], self._logged.get(name, NOTHING)
@@ -150,15 +175,16 @@ class Following:
         if state.status is Status.FAILED:
             error = "\n".join([f"step {name!r} failed on stage {self._workspace.stage.name!r}",
                                f"  why: {state.error or 'Azure ML does not say'}",
-                               *(f"  | {line}" for line in tail(log.path, _TAIL)),
+                               *(f"  | {line}" for line in log.tail(_TAIL)),
                                f"  fix: see {self._workspace.studio(state.id)}"])
-            self.errors.append(error)
+            self._errors[name] = error
         self.records[name] = record
         self._store.records.save_steps([record])
         listener(StepFinished(name, record, error))
 
     def _close(self, state: State, listener: Listener) -> None:
         """Steps that never began are over too, and so is what has no step to blame."""
+        self.notices += self._nodes.doubts()
         for name, step in self._steps.items():
             if name not in self.records:
                 status = Status.CANCELED if state.status is Status.CANCELED else Status.SKIPPED
@@ -166,33 +192,10 @@ class Following:
                 self.records[name] = record
                 self._store.records.save_steps([record])
                 listener(StepFinished(name, record))
-        if state.status is Status.FAILED and not self.errors:
-            self.errors.append(format_error(f"the job failed on stage {self._workspace.stage.name!r}",
+        if state.status is Status.FAILED and not self._errors:
+            self._errors[""] = format_error(f"the job failed on stage {self._workspace.stage.name!r}",
                                             why=state.error or "Azure ML does not say",
-                                            fix=f"see {self._workspace.studio(self._job)}"))
-
-
-def begun(history: History, job: str, steps: Collection[str]) -> dict[str, State]:
-    """Those of a job's steps that have begun, by name; a pipeline inside the pipeline is a job of its own around its steps.
-
-    Args:
-        history: Where it runs.
-        job: The job's name.
-        steps: The names that its steps should have.
-    """
-    nested = {name.rpartition(".")[0] for name in steps if "." in name}
-    found: dict[str, State] = {}
-
-    def look(above: str, prefix: str) -> None:
-        for state in history.children(above):
-            name = f"{prefix}{state.name}"
-            if name in steps:
-                found[name] = state
-            elif any(inner == name or inner.startswith(f"{name}.") for inner in nested):
-                look(state.id, f"{name}.")
-
-    look(job, "")
-    return found
+                                            fix=f"see {self._workspace.studio(self._job)}")
 
 
 def waiting(plan: Plan, job: str) -> list[StepRecord]:
@@ -208,30 +211,3 @@ def _reason(state: State) -> str:
     if state.status is Status.FAILED:
         return state.error.split("\n")[0]
     return "" if state.status is Status.COMPLETED else state.said.lower()
-
-
-class _Log:
-    """What a step printed, in a file beside the run's other ones."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.name, self.path = name, folder / name
-        self._follower = Follower(self.path)
-
-    @property
-    def size(self) -> int:
-        return self.path.stat().st_size if self.path.exists() else 0
-
-    def add(self, content: bytes, *, at: int) -> None:
-        """Put what was printed from the byte *at* on where it belongs: another process may have done so meanwhile."""
-        if content:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644), "wb") as file:
-                file.seek(at)
-                file.write(content)
-
-    def lines(self, *, ended: bool) -> Iterator[tuple[str, ...]]:
-        return self._follower.lines(ended=ended)
-
-
-def _file(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)

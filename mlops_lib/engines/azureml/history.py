@@ -32,10 +32,14 @@ class State:
 
     Attributes:
         id: Its name, as Azure ML's addresses have it.
-        name: What the pipeline calls it.
+        name: What Azure ML shows it as.
         said: Azure ML's own word for its status.
         error: Why it failed.
         logs: Where its logs are, by name.
+        created: When it was made.
+        node: Tells the node of the pipeline that it is of from others, wherever Azure ML says so.
+        component: The name of that node's component.
+        attempt: How many jobs of its node there are so far, this one being the newest.
     """
 
     id: str
@@ -46,6 +50,12 @@ class State:
     ended: float | None = None
     error: str = ""
     logs: Mapping[str, str] = field(default_factory=dict)
+    created: float | None = None
+    node: str = ""
+    component: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    attempt: int = 1
 
     @property
     def over(self) -> bool:
@@ -143,12 +153,16 @@ class History:
 def _state(run: Mapping[str, Any]) -> State:
     said = str(run.get("status") or "NotStarted")
     properties: Mapping[str, Any] = run.get("properties") or {}
+    tags: Mapping[str, Any] = run.get("tags") or {}
     status = _STATES.get(said, Status.RUNNING)
     if status is Status.COMPLETED and str(properties.get("azureml.isreused", "")).lower() == "true":
         status = Status.REUSED
     return State(id=str(run.get("runId") or ""), name=str(run.get("displayName") or run.get("name") or run.get("runId") or ""),
                  status=status, said=said, started=moment(run.get("startTimeUtc")), ended=moment(run.get("endTimeUtc")),
-                 error=redacted("\n".join(_errors(run.get("error")))), logs=run.get("logFiles") or {})
+                 error=redacted("\n".join(_errors(run.get("error")))), logs=run.get("logFiles") or {},
+                 created=moment(run.get("createdUtc")), component=str(properties.get("azureml.moduleName") or ""),
+                 node=str(properties.get("azureml.nodeid") or tags.get("azureml.nodeid") or ""), tags=tags,
+                 properties=properties)
 
 
 def _errors(error: Any) -> Iterator[str]:

@@ -31,15 +31,28 @@ class Measures:
         Raises:
             StageError: it cannot be read.
         """
-        address = urlsplit(str(self._workspace.about.get("mlFlowTrackingUri") or ""))
-        if not address.netloc:
-            return NOTHING  # a workspace without MLflow
-        scheme = "https" if address.scheme == "azureml" else address.scheme
-        found = self._workspace.get(f"{address.path.rstrip('/')}/api/2.0/mlflow/runs/get", run_id=run, version=None,
-                                    host=f"{scheme}://{address.netloc}", doing=f"read what {run!r} has logged")
-        data: Mapping[str, Any] = ((found or {}).get("run") or {}).get("data") or {}
+        data: Mapping[str, Any] = (self._get("runs/get", run).get("run") or {}).get("data") or {}
         return Logged({key: float(value) for key, value in _pairs(data.get("metrics"))},  # "NaN" is one, too
                       {key: str(value) for key, value in _pairs(data.get("params"))})
+
+    def curve(self, run: str, metric: str) -> tuple[float, ...]:
+        """All values that a run has logged of a metric, in order.
+
+        Raises:
+            StageError: they cannot be read.
+        """
+        logged = self._get("metrics/get-history", run, metric_key=metric).get("metrics") or ()
+        in_order = sorted(logged, key=lambda one: (one.get("step") or 0, one.get("timestamp") or 0))
+        return tuple(float(one["value"]) for one in in_order)
+
+    def _get(self, path: str, run: str, **query: str) -> Mapping[str, Any]:
+        """What MLflow answers of a run; nothing in a workspace without MLflow."""
+        address = urlsplit(str(self._workspace.about.get("mlFlowTrackingUri") or ""))
+        if not address.netloc:
+            return {}
+        scheme = "https" if address.scheme == "azureml" else address.scheme
+        return self._workspace.get(f"{address.path.rstrip('/')}/api/2.0/mlflow/{path}", run_id=run, version=None,
+                                   host=f"{scheme}://{address.netloc}", doing=f"read what {run!r} has logged", **query) or {}
 
 
 def _pairs(told: Iterable[Mapping[str, Any]] | None) -> Iterable[tuple[str, Any]]:

@@ -19,7 +19,7 @@ def refresh(workspace: Workspace, record: RunRecord, store: Store) -> RunRecord:
     Raises:
         StageError: the stage cannot be reached, or does not tell.
     """
-    following = Following(workspace, record.id, store.records.steps(record.id), store)
+    following = Following(workspace, record.id, store.records.nodes(record.id), store)
     try:
         state = following.look(lambda event: None)
     except StageError:

@@ -13,13 +13,21 @@ from mlops_lib.emulator.wire import Request, Response
 
 @dataclass
 class Step:
-    """A job inside a pipeline job: the states that one look after the other finds, and what it has printed by then."""
+    """A job inside a pipeline job: the states that one look after the other finds, and what it has printed by then.
+
+    It is shown as its name unless *shown* says otherwise, and below the job itself unless *above* says below which other one.
+    """
 
     states: list[str]
     log: str = ""
     error: str = ""
     reused: bool = False
     looks: int = 0
+    shown: str = ""
+    above: str = ""
+    made: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    properties: dict[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
@@ -75,7 +83,7 @@ class ScriptedAzure(Emulator):
             return self._job(request, request.path.split("/")[-1])
         if service is Service.WORKSPACE and "/runs/" in request.path:
             run, _, what = request.path.rpartition("/runs/")[2].partition("/")
-            return self._children() if what == "children" else self._details(run)
+            return self._children(run) if what == "children" else self._details(run)
         if service is Service.WORKSPACE and request.path.startswith("/logs/"):
             text = self.play.steps[request.path.removeprefix("/logs/")].log.encode()
             first = int(request.headers.get("range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
@@ -95,9 +103,10 @@ class ScriptedAzure(Emulator):
             return Response(status=404, body={"error": {"code": "UserError", "message": f"No job {name}"}})
         return Response(body=self.jobs[name])
 
-    def _children(self) -> Response:
-        value = [self._run(name, step) for name, step in self.play.steps.items() if step.state != "NotStarted"]
-        for step in self.play.steps.values():
+    def _children(self, run: str) -> Response:
+        below = {name: step for name, step in self.play.steps.items() if step.above == (run if run in self.play.steps else "")}
+        value = [self._run(name, step) for name, step in below.items() if step.state != "NotStarted"]
+        for step in below.values():
             step.looks += 1
         self.play.looks += 1
         return Response(body={"value": value})
@@ -116,9 +125,9 @@ class ScriptedAzure(Emulator):
     @staticmethod
     def _run(name: str, step: Step) -> dict[str, Any]:
         over = step.state in ("Completed", "Failed", "Canceled")
-        return {"runId": name, "displayName": name, "status": step.state, "startTimeUtc": "2026-01-01T00:00:10Z",
+        return {"runId": name, "displayName": step.shown or name, "createdUtc": step.made, "tags": step.tags, "status": step.state, "startTimeUtc": "2026-01-01T00:00:10Z",
                 "endTimeUtc": "2026-01-01T00:00:25.25Z" if over else None,
-                "properties": {"azureml.isreused": "true"} if step.reused else {},
+                "properties": {**step.properties, **({"azureml.isreused": "true"} if step.reused else {})},
                 "error": {"error": {"code": "UserError", "message": step.error}} if step.error else None}
 
     def told(self, method: str = "", within: str = "") -> list[str]:

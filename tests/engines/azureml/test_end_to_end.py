@@ -178,12 +178,18 @@ def test_the_flights_pipeline_makes_there_what_it_makes_here(flights: Path, stag
     lines = said["there"].splitlines()
     assert any(line.startswith("prep | train: ") for line in lines), "what the steps print is told while they run"
     assert any(line.startswith("train_lightgbm: done (") for line in lines)
+    assert any(line.startswith("train_lightgbm | trial_0: done in ") for line in lines), "a sweep's trials are told as they are here"
     predictions = {name: pq.read_table(flights / name / "predictions", columns=["flight_id", "probability"]) for name in ("there", "here")}
     assert predictions["there"].num_rows > 400
     assert predictions["there"].equals(predictions["here"])
     metrics = {name: json.loads((flights / name / "metrics" / "metrics.json").read_text()) for name in ("there", "here")}
     assert metrics["there"] == metrics["here"]
     store = Project(flights).store()
+    [ours, theirs] = [[(trial.step, trial.parameters, trial.objective, trial.best) for trial in store.records.trials(run.id)]
+                      for run in store.records.runs()]  # fmt: skip
+    assert ours == theirs
+    assert len(ours) == 1
+    assert ours[0][-1], "the only trial is the best"
     measured = {run.stage: {step.name: dict(step.metrics) for step in store.records.steps(run.id) if "trial" not in step.name}
                 for run in store.records.runs()}  # fmt: skip
     store.close()
