@@ -7,6 +7,8 @@ anew every few minutes, a managed identity's comes from the machine's host, and 
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,13 +17,26 @@ from typing import Any, Final, NamedTuple
 
 from ...errors import MlopsError, StageError
 from . import sdk
-from .problems import first_words
+from .problems import clean, first_words
 
 _FEDERATED: Final = ("AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_ID", "AZURE_TENANT_ID")
 _MANAGED: Final = ("IDENTITY_ENDPOINT", "MSI_ENDPOINT")
 _TAG: Final = Path("/sys/class/dmi/id/chassis_asset_tag")
 _AZURE_TAG: Final = "7783-7084-3265-9085-8269-3286-77"  # what Azure writes on the case of each of its virtual machines
 _CLI_SECONDS: Final = 20
+# Of azure-identity's own requests, which wait for five minutes otherwise.
+_LIMITS: Final = {"connection_timeout": 10, "read_timeout": 30}
+# What Entra ID's codes mean for whoever signs in, the more special first.
+_MEANINGS: Final = (
+    (r"AADSTS700016\b", "Entra ID knows no such client in this tenant: see AZURE_CLIENT_ID and AZURE_TENANT_ID"),
+    (r"AADSTS700024\b", "the token of the platform has expired, or a clock is wrong"),
+    (r"AADSTS7002\d+", "no federated credential of the identity fits the issuer, subject and audience of the platform's token"),
+    (r"AADSTS(?:90002|900023)\b", "there is no such tenant"),
+    (r"AADSTS(?:50173|70008|70043|700082|700084)\b", "the sign-in has expired"),
+    (r"AADSTS(?:50076|50079|50158|5300\d)\b", "the tenant asks for more, such as a second factor or a machine that it manages"),
+    (r"AADSTS(?:50020|50034)\b", "the account is not in this tenant"),
+    (r"not found on path", "the program az is not installed"),
+)
 
 
 class Token(NamedTuple):
@@ -38,11 +53,13 @@ class Way:
     Attributes:
         name: For people.
         absent: Why it cannot be tried here; empty when it can.
+        fix: What to do when it was tried in vain.
         build: Makes its credential, an object of azure-identity.
     """
 
     name: str
     absent: str
+    fix: str
     build: Callable[[], Any]
 
 
@@ -57,11 +74,15 @@ def ways(tenant: str, environ: Mapping[str, str], *, tag: Path = _TAG) -> tuple[
     missing = [name for name in _FEDERATED if not environ.get(name)]
     return (
         Way(name="workload identity (OIDC)", absent=f"{', '.join(missing)} not set" if missing else "",
-            build=lambda: sdk.module("azure.identity").WorkloadIdentityCredential(tenant_id=environ["AZURE_TENANT_ID"])),
+            fix="see the identity's federated credentials, and the variables AZURE_CLIENT_ID and AZURE_TENANT_ID",
+            build=lambda: sdk.module("azure.identity").WorkloadIdentityCredential(
+                tenant_id=environ["AZURE_TENANT_ID"], client_id=environ["AZURE_CLIENT_ID"],
+                token_file_path=environ["AZURE_FEDERATED_TOKEN_FILE"], retry_total=2, **_LIMITS)),
         Way(name="managed identity", absent=_not_managed(environ, tag),
+            fix="give the machine an identity, and when it has several the one's id in AZURE_CLIENT_ID",
             build=lambda: sdk.module("azure.identity").ManagedIdentityCredential(
-                client_id=environ.get("DEFAULT_IDENTITY_CLIENT_ID") or environ.get("AZURE_CLIENT_ID") or None)),
-        Way(name="Azure CLI", absent="",
+                client_id=environ.get("DEFAULT_IDENTITY_CLIENT_ID") or environ.get("AZURE_CLIENT_ID") or None, **_LIMITS)),
+        Way(name="Azure CLI", absent="", fix=f"az login --tenant {tenant}",
             build=lambda: sdk.module("azure.identity").AzureCliCredential(tenant_id=tenant, process_timeout=_CLI_SECONDS)),
     )
 
@@ -88,7 +109,7 @@ class Credential:
     """
 
     def __init__(self, stage: str, tenant: str, environ: Mapping[str, str] | None = None) -> None:
-        self._stage, self._tenant = stage, tenant
+        self._stage = stage
         self._ways = ways(tenant, os.environ if environ is None else environ)
         self._lock = threading.Lock()
         self._found: tuple[Way, Any] | None = None
@@ -126,7 +147,7 @@ class Credential:
             return fresh.token
 
     def _first(self, scopes: tuple[str, ...], options: Mapping[str, Any]) -> tuple[tuple[Way, Any], Token]:
-        reasons = []
+        reasons, fixes = [], []
         for way in self._ways:
             reason = way.absent
             if not reason:
@@ -137,20 +158,32 @@ class Credential:
                 except MlopsError:
                     raise
                 except Exception as error:  # azure-identity's own, and those of whatever it starts
-                    reason = first_words(str(error))
+                    reason = _explained(error)
+                    fixes.append(way.fix)
             reasons.append(f"{way.name}: {reason}")
         raise StageError(f"nobody is signed in to Azure, for stage {self._stage!r}", why="; ".join(reasons),
-                         fix=f"az login --tenant {self._tenant}")
+                         fix="; or ".join(fixes))
 
     def _token(self, way: Way, credential: Any, scopes: tuple[str, ...], options: Mapping[str, Any]) -> Token:
         try:
             with sdk.quiet():
                 return _plain(credential.get_token(*scopes, **options))
         except Exception as error:
-            fix = f"az login --tenant {self._tenant}" if way.name == "Azure CLI" else "see its permissions"
-            raise StageError(f"{way.name} gives no token any more, for stage {self._stage!r}", why=first_words(str(error)),
-                             fix=fix) from None
+            raise StageError(f"{way.name} gives no token any more, for stage {self._stage!r}", why=_explained(error),
+                             fix=way.fix) from None
 
 
 def _plain(token: Any) -> Token:
     return Token(token.token, token.expires_on)
+
+
+def _explained(error: BaseException) -> str:
+    """Why a way gave no token: what the code of it means, and what was said."""
+    if isinstance(error.__cause__, subprocess.TimeoutExpired):
+        return f"az has not answered within {_CLI_SECONDS} s"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} cannot be read: {error.strerror}"
+    said = re.split(r"\s*(?:Trace ID:|Interactive authentication is needed)", clean(str(error)))[0]
+    said = first_words(re.sub(r"^.*?(?=AADSTS\d)|^ERROR: ", "", said))
+    meaning = next((meaning for code, meaning in _MEANINGS if re.search(code, said)), "")
+    return f"{meaning} ({said})" if meaning else said

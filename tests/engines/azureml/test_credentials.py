@@ -1,10 +1,14 @@
 """Who we are to Azure, and why not."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mlops_lib.emulator.wire import Response
+from mlops_lib.engines.azureml import credentials
 from mlops_lib.engines.azureml.credentials import Credential, ways
 from mlops_lib.errors import StageError
 
@@ -49,12 +53,68 @@ def test_without_any_way_every_reason_is_told(tmp_path: Path) -> None:
     assert caught.value.exit_code == 4
 
 
-def test_the_cli_is_asked_for_the_stage_s_tenant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "az"
-    program.write_text('#!/bin/sh\necho "$@" >> "$(dirname "$0")/asked"\n'
-                       'echo \'{"accessToken": "t-1", "expires_on": 4102444800, "expiresOn": "2100-01-01 00:00:00.000000"}\'\n')
-    program.chmod(0o755)
+@pytest.fixture
+def az(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes an Azure CLI of a script."""
+    def make(script: str) -> None:
+        (tmp_path / "az").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "az").chmod(0o755)
+
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return make
+
+
+@pytest.mark.parametrize(("said", "why"), [
+    ("Please run 'az login' to setup account.", "Azure CLI: Please run 'az login' to set up an account"),
+    ("AADSTS700082: The refresh token has expired due to inactivity. Trace ID: 7 Timestamp: now\nInteractive authentication is needed.",
+     "Azure CLI: the sign-in has expired (AADSTS700082: The refresh token has expired due to inactivity.)"),
+    ("AADSTS50076: Due to a configuration change made by your administrator, you must use multi-factor authentication",
+     "Azure CLI: the tenant asks for more, such as a second factor"),
+    ("AADSTS90002: Tenant 'x' not found.", "Azure CLI: there is no such tenant (AADSTS90002: Tenant 'x' not found.)"),
+])  # fmt: skip
+def test_what_the_cli_says_is_explained(az: Any, said: str, why: str) -> None:
+    az(f'cat >&2 <<"END"\nERROR: {said}\nEND\nexit 1')
+    with pytest.raises(StageError) as caught:
+        Credential("dev", "11111111-1111-4111-8111-111111111111", {}).get_token(SCOPE)
+    assert why in caught.value.why
+    assert "Trace ID" not in caught.value.why
+    assert caught.value.fix == "az login --tenant 11111111-1111-4111-8111-111111111111"
+
+
+def test_a_cli_that_hangs_is_not_waited_for(az: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "_CLI_SECONDS", 1)
+    az("exec sleep 60")
+    with pytest.raises(StageError, match="az has not answered within 1 s"):
+        Credential("dev", "11111111-1111-4111-8111-111111111111", {}).get_token(SCOPE)
+
+
+@pytest.mark.parametrize(("code", "why"), [
+    ("AADSTS700213: No matching federated identity record found for presented assertion subject 'repo:x'.",
+     "no federated credential of the identity fits the issuer, subject and audience of the platform's token (AADSTS700213: No"),
+    ("AADSTS700016: Application with identifier 'c' was not found.", "Entra ID knows no such client in this tenant"),
+    ("AADSTS700024: Client assertion is not within its valid time range.", "the token of the platform has expired"),
+])  # fmt: skip
+def test_a_workload_identity_that_is_refused_says_why_and_what_to_do(azure: ScriptedAzure, az: Any, code: str, why: str) -> None:
+    az("exit 1")
+    azure.twists.append(lambda request: Response(status=401, body={"error": "invalid_client", "error_description": code})
+                        if request.path.endswith("/token") else None)
+    with pytest.raises(StageError) as caught:
+        Credential("dev", azure.setup.tenant).get_token(SCOPE)
+    assert f"workload identity (OIDC): {why}" in caught.value.why
+    assert caught.value.fix.startswith("see the identity's federated credentials, and the variables AZURE_CLIENT_ID and AZURE_TENANT_ID; or az")
+
+
+def test_a_token_file_that_is_not_there_is_named(az: Any, tmp_path: Path) -> None:
+    az("exit 1")
+    there = {**FEDERATED, "AZURE_TENANT_ID": "11111111-1111-4111-8111-111111111111", "AZURE_FEDERATED_TOKEN_FILE": str(tmp_path / "gone")}
+    with pytest.raises(StageError, match="nobody") as caught:
+        Credential("dev", there["AZURE_TENANT_ID"], there).get_token(SCOPE)
+    assert f"workload identity (OIDC): {tmp_path / 'gone'} cannot be read: No such file or directory;" in caught.value.why
+
+
+def test_the_cli_is_asked_for_the_stage_s_tenant(tmp_path: Path, az: Any) -> None:
+    az('echo "$@" >> "$(dirname "$0")/asked"\n'
+       'echo \'{"accessToken": "t-1", "expires_on": 4102444800, "expiresOn": "2100-01-01 00:00:00.000000"}\'')
     credential = Credential("dev", "11111111-1111-4111-8111-111111111111", {})
     assert credential.get_token(SCOPE).token == "t-1"
     assert credential.way == "Azure CLI"
