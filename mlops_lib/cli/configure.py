@@ -25,12 +25,13 @@ def configure_stage(context: click.Context, stage: str, outputs: str | None, dry
 
     found = _project(context).stage(stage, outputs=outputs)
     with Workspace(found) as workspace:
-        changes = configure(workspace, dry_run=dry_run)
+        changes = configure(workspace, dry_run=dry_run,
+                            done=lambda change: None if as_json else click.echo(f"changed {change}"))
     if as_json:
         _print_json({"stage": stage, "workspace": found.workspace["name"], "dry_run": dry_run,
                      "changes": [{"compute": change.compute, "what": change.what} for change in changes]})
         return
-    for change in changes:
-        click.echo(f"{'would change' if dry_run else 'changed'} {change}")
+    for change in changes if dry_run else ():
+        click.echo(f"would change {change}")
     if not changes:
         _say(f"stage {stage!r} is as its outputs wish: nothing to change")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ...errors import StageError, duration, listing
+from ...errors import MlopsError, StageError, duration, listing
 from ...infra import Compute, PowerSchedule, Stage
 from ...trigger import TriggerError, parse_cron
 from .following import Pace
@@ -46,18 +46,21 @@ class Change:
         return f"{self.compute}: {self.what}"
 
 
-def configure(workspace: Workspace, *, dry_run: bool = False) -> tuple[Change, ...]:
+def configure(workspace: Workspace, *, dry_run: bool = False,
+              done: Callable[[Change], None] = lambda change: None) -> tuple[Change, ...]:
     """Make a stage as its outputs wish; a second time, nothing is to be changed.
 
     Args:
         workspace: The stage's.
         dry_run: Only look.
+        done: Told of each change once it is made.
 
     Returns:
         What was changed, or would be.
 
     Raises:
-        StageError: a wish cannot be met, in which case nothing is changed; or the stage cannot be reached.
+        StageError: a wish cannot be met, in which case nothing is changed; the stage cannot be reached; or some changes failed,
+        after all others were made.
     """
     computes = {item["name"]: item.get("properties") or {} for item in workspace.pages(
         f"{workspace.path}/computes", doing="list the computes", version=VERSION)}
@@ -66,8 +69,20 @@ def configure(workspace: Workspace, *, dry_run: bool = False) -> tuple[Change, .
         raise StageError(f"stage {workspace.stage.name!r} cannot be configured as its outputs wish", why="; ".join(hindered),
                          fix="correct the variables of Terraform and apply again; nothing was changed")
     found = tuple(changes(workspace.stage, computes))
+    failed: list[MlopsError] = []
     for change in found if not dry_run else ():
-        change.make(workspace)
+        try:
+            change.make(workspace)
+        except MlopsError as error:
+            failed.append(error)
+        else:
+            done(change)
+    if len(failed) > 1:
+        raise StageError(f"stage {workspace.stage.name!r}: {len(failed)} of {len(found)} changes failed",
+                         why="; ".join(f"{error.what.partition(': ')[2] or error.what}: {error.why}" for error in failed),
+                         fix=" · ".join(dict.fromkeys(error.fix for error in failed if error.fix)))
+    if failed:
+        raise failed[0]
     return found
 
 

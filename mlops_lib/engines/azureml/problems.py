@@ -163,5 +163,6 @@ def _role(said: str, error: BaseException) -> tuple[str, str]:
     match = _ACTION.search(said)
     action = match[1] if match else ""
     url = str(getattr(getattr(getattr(error, "response", None), "request", None), "url", ""))
-    where = action or ("Microsoft.Storage" if ".core.windows.net" in url else "Microsoft.MachineLearningServices")
+    where = action or ("Microsoft.Storage" if ".core.windows.net" in url else
+                       f"Microsoft.MachineLearningServices/workspaces{'/computes' if '/computes/' in url else ''}")
     return next(role for prefix, role in (*_ROLES, ("", "Contributor")) if where.startswith(prefix)), action

@@ -158,6 +158,22 @@ def test_a_cluster_that_cannot_be_attached_is_told_with_azures_reason_and_tried_
     assert run(replace(wishes, computes={"k8s": K8S})) == ["k8s: attached: aks, namespace jobs"]
 
 
+def test_a_change_that_fails_keeps_no_other_from_being_made(wishes: Stage, azure: ScriptedAzure) -> None:
+    azure.faults.add("POST */computes/anna/updateIdleShutdownSetting status=403 code=AuthorizationFailed message='not you'")
+    made: list[str] = []
+    with pytest.raises(StageError, match="could not say when the compute instance 'anna' stops") as caught:
+        run(wishes, done=lambda change: made.append(str(change)))
+    assert "'AzureML Compute Operator'" in caught.value.fix
+    assert [line.partition(":")[0] for line in made] == ["anna", "k8s"]
+    assert run(wishes, dry_run=True) == ["anna: stops after 1 h 00 min without work (now: never)"]
+    azure.world.resources.delete(f"{wishes.workspace['id']}/computes/k8s")
+    azure.faults.add("PUT */computes/k8s status=400 code=UserError message='no extension'")
+    with pytest.raises(StageError, match="2 of 2 changes failed") as caught:
+        run(wishes)
+    assert "could not say when the compute instance 'anna' stops: not you (HTTP 403" in caught.value.why
+    assert "could not attach the Kubernetes cluster as compute 'k8s': no extension (HTTP 400" in caught.value.why
+
+
 def test_a_check_tells_what_is_not_configured(wishes: Stage) -> None:
     with Workspace(wishes) as workspace:
         lacks = {lack.what: lack for lack in inspect(workspace).lacks}
