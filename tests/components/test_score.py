@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -180,7 +182,7 @@ class Picky:
 
     def predict(self, columns: dict[str, pa.Array]) -> Any:
         if self.bad & set(columns["distance"].to_pylist()):
-            raise ValueError("a distance that nobody flies\nand more")
+            raise IndexError("a distance that nobody flies\nand more")
         return np.full(len(columns["distance"]), 0.5)
 
 
@@ -198,11 +200,56 @@ def test_a_row_at_which_the_model_fails_is_rejected_and_the_others_are_scored(
     assert rejects["distance"].to_pylist() == [31, 32]
     assert set(rejects["reason"].to_pylist()) == {"the model cannot predict: a distance that nobody flies"}
 
-    everything = Picky(set(rows["distance"].to_pylist()))
-    many = save(pa.concat_tables([rows] * 10), tmp_path / "many")
+
+def test_rows_at_which_the_model_fails_are_rejected_however_many_they_are(
+    save: Callable[..., Path], scoring: ModuleType, batches: ModuleType, trees: Any, rows: pa.Table, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    position = rows.schema.get_field_index("distance")
+    many = pa.concat_tables([rows] * 20).set_column(position, "distance", pa.array(range(800), pa.int32()))
     job = scoring.Job(identifier="flight_id", version="1", time=AT, batch_rows=400)
+    data = batches.source(save(many, tmp_path / "data"))
+    every_fifth = replace(trees, predictor=Picky(set(range(2, 800, 5))))
+    counts = scoring.score(data, every_fifth, job, tmp_path / "p", tmp_path / "r")
+    assert counts == {"rows": 800, "predictions": 640, "rejects": 160}
+    assert pq.read_table(tmp_path / "r")["distance"].to_pylist() == list(range(2, 800, 5))
+
     with pytest.raises(scoring.InputError, match=r"the model cannot predict: a distance that nobody flies$"):
-        scoring.score(batches.source(many), replace(trees, predictor=everything), job, tmp_path / "p2", tmp_path / "r2")
+        scoring.score(data, replace(trees, predictor=Picky(set(range(800)))), job, tmp_path / "p2", tmp_path / "r2")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (pd.DataFrame({"y": [0.25] * 40}), None),
+        (np.full((40, 2), 0.25), None),
+        (np.zeros((40, 3)), "the model returned shape (40, 3) for 40 rows; expected one number a row"),
+        (np.zeros(39), "the model returned shape (39,) for 40 rows; expected one number a row"),
+        (["late"] * 40, "the model returned no numbers, but 'late'; expected one number a row"),
+    ],
+    ids=["a frame of one column", "two classes", "three classes", "too few", "text"],
+)
+def test_a_model_of_any_kind_gives_one_number_a_row_or_is_refused(
+    save: Callable[..., Path],
+    scoring: ModuleType,
+    batches: ModuleType,
+    predictor: ModuleType,
+    trees: Any,
+    rows: pa.Table,
+    tmp_path: Path,
+    said: object,
+    message: str | None,
+) -> None:
+    from dataclasses import replace
+
+    model = replace(trees, predictor=predictor.Generic(SimpleNamespace(predict=lambda frame: said)))
+    if message is None:
+        data = save(rows, tmp_path / "data")
+        assert set(scored(scoring, batches, model, data, tmp_path)["probability"].to_pylist()) == {0.25}
+    else:
+        with pytest.raises(scoring.InputError, match=re.escape(message)):
+            scored(scoring, batches, model, save(rows, tmp_path / "data"), tmp_path)
 
 
 def test_items_are_worked_at_by_several_and_come_out_in_order(scoring: ModuleType) -> None:

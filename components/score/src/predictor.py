@@ -107,8 +107,12 @@ class Generic:
         self._model = model
 
     def predict(self, columns: Columns) -> Numbers:
-        found = np.asarray(self._model.predict(pa.table(dict(columns)).to_pandas()), dtype="float64")
-        return found[:, 1] if found.ndim == 2 and found.shape[1] == 2 else found  # one column for each class
+        said = np.asarray(self._model.predict(pa.table(dict(columns)).to_pandas()))
+        try:
+            found = said.astype("float64")
+        except (TypeError, ValueError) as error:
+            raise InputError(f"the model returned no numbers, but {str(said.flat[0])!r}; expected one number a row") from error
+        return found[:, -1] if found.ndim == 2 and found.shape[1] in (1, 2) else found  # a column, or one for each class
 
 
 class Trees:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,15 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from batches import Source
-from columns import InputError, converted, differences, unused
-from mlflow.exceptions import MlflowException
+from columns import Column, InputError, converted, differences, unused
 from parts import sink
 from predictor import Loaded, Numbers, Predictor, first_line
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
-FAILURES = 100  # of one batch; a model that fails more often is broken, and not the rows
+FAILURES = 100  # before the first row is scored
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,11 @@ def score(data: Source, model: Loaded, job: Job, predictions: Path, rejects: Pat
     scored = sink(predictions, result, job.format, stem=job.stem, name="predictions", repeated=("model_version", "scored_at"))
     rejected = sink(rejects, refused, job.format, stem=job.stem, name="rejects")
 
+    attempts = Attempts(model.predictor)
+
     def work(part: tuple[pa.Table, list[str]]) -> tuple[int, pa.Table, pa.Table]:
         batch, malformed = part
-        said, refusals = judged(batch, model, job, result, refused)
+        said, refusals = judged(batch, model.columns, attempts, job, result, refused)
         if malformed:
             empty = [pa.nulls(len(malformed), field.type) for field in data.schema]
             refusals = pa.concat_tables([refusals, pa.table([*empty, pa.array(malformed)], schema=refused)])
@@ -106,12 +107,14 @@ def in_order(work: Callable[[Item], Done], items: Iterable[Item], workers: int) 
             yield waiting.popleft().result()
 
 
-def judged(batch: pa.Table, model: Loaded, job: Job, result: pa.Schema, refused: pa.Schema) -> tuple[pa.Table, pa.Table]:
+def judged(
+    batch: pa.Table, inputs: Sequence[Column], attempts: Attempts, job: Job, result: pa.Schema, refused: pa.Schema
+) -> tuple[pa.Table, pa.Table]:
     """A batch as predictions and rejects, of the schemas *result* and *refused*."""
-    columns, reasons = converted(batch, model.columns, job.identifier)
+    columns, reasons = converted(batch, inputs, job.identifier)
     good = pc.is_null(reasons)
     usable = columns if good.true_count == len(good) else {name: values.filter(good) for name, values in columns.items()}
-    values, failed = probabilities(model.predictor, usable, good.true_count)
+    values, failed = attempts.predict(usable, good.true_count)
     numbers = pa.array(values)
     ids = batch[job.identifier] if good.true_count == len(good) else batch[job.identifier].filter(good)
     if failed.null_count < len(failed):
@@ -125,33 +128,38 @@ def judged(batch: pa.Table, model: Loaded, job: Job, result: pa.Schema, refused:
     return said, pa.table([*batch.filter(pc.is_valid(reasons)).columns, reasons.drop_null()], schema=refused)
 
 
-def probabilities(predictor: Predictor, columns: Mapping[str, pa.Array], rows: int) -> tuple[Numbers, pa.Array]:
-    """A number for each of *rows* rows, and why it cannot be used: null when it can.
+class Attempts:
+    """A model's numbers for rows of which some may be more than it can take.
 
-    Rows at which the model raises an error are searched for by halves.
+    Rows at which the model raises an error are searched for by halves, as many as there are. Only a model that has failed
+    `FAILURES` times, and scored no row yet, is given up: it is broken, and not the rows.
     """
-    failures = 0
 
-    def attempt(columns: Mapping[str, pa.Array], rows: int) -> tuple[Numbers, pa.Array]:
-        nonlocal failures
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor, self._failures, self._has_scored = predictor, 0, False
+
+    def predict(self, columns: Mapping[str, pa.Array], rows: int) -> tuple[Numbers, pa.Array]:
+        """A number for each of *rows* rows, and why it cannot be used: null when it can."""
         if not rows:
             return np.empty(0), pa.nulls(0, pa.string())
         try:
-            values = predictor.predict(columns)
-        except (MlflowException, ValueError, TypeError, KeyError, ArithmeticError) as error:
-            failures += 1
-            if failures > FAILURES:
-                raise InputError(f"the model cannot predict: {first_line(error)}") from error
+            values = self._predictor.predict(columns)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:  # the model is somebody else's code
+            said = f"the model cannot predict: {first_line(error)}"
+            self._failures += 1
+            if self._failures > FAILURES and not self._has_scored:
+                raise InputError(said) from error
             if rows == 1:
-                return np.full(1, np.nan), pa.array([f"the model cannot predict: {first_line(error)}"])
+                return np.full(1, np.nan), pa.array([said])
             half = rows // 2
-            first = attempt({name: values[:half] for name, values in columns.items()}, half)
-            second = attempt({name: values[half:] for name, values in columns.items()}, rows - half)
+            first = self.predict({name: values[:half] for name, values in columns.items()}, half)
+            second = self.predict({name: values[half:] for name, values in columns.items()}, rows - half)
             return np.concatenate([first[0], second[0]]), pa.concat_arrays([first[1], second[1]])
         if values.shape != (rows,):
             raise InputError(f"the model returned shape {values.shape} for {rows} rows; expected one number a row")
+        self._has_scored = True
         finite = np.isfinite(values)
         reasons = pa.nulls(rows, pa.string())
         return values, reasons if finite.all() else pc.if_else(pa.array(finite), reasons, "no finite prediction")
-
-    return attempt(columns, rows)
