@@ -311,6 +311,21 @@ def test_the_script_scores_and_says_how_many(
     assert pq.read_table(tmp_path / "r")["reason"].to_pylist() == ["no dest"]
 
 
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_data_without_a_row_is_refused(
+    save: Callable[..., Path], component: Callable[..., ModuleType], models: dict[str, Path], rows: pa.Table,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str,
+) -> None:  # fmt: skip
+    none = rows.slice(0, 0)
+    data = save(none, tmp_path / "data") if kind == "parquet" else as_text(none, tmp_path / "data" / "a.csv")
+    values = {"model": models["train_lightgbm"], "data": data, "id-column": "flight_id", "batch-rows": 9, "format": kind,
+              "predictions": tmp_path / "p", "rejects": tmp_path / "r"}  # fmt: skip
+    monkeypatch.setattr("sys.argv", ["score", *(word for name, value in values.items() for word in (f"--{name}", str(value)))])
+    script = component("score")
+    with pytest.raises(script.InputError, match=r"data.* has no rows"):
+        script.main()
+
+
 def test_columns_that_do_not_fit_the_signature_are_listed_in_one_line_and_nothing_is_written(
     save: Callable[..., Path], step: Callable[..., Outcome], models: dict[str, Path], rows: pa.Table, tmp_path: Path
 ) -> None:

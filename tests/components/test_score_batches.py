@@ -45,6 +45,40 @@ def test_the_rows_of_several_files_come_in_the_order_of_their_names(batches: Mod
     assert [row["a"] for row in rows_of(source)[0]] == [1, 2, 3, 4]
 
 
+def test_what_other_programs_have_left_is_passed_over_and_other_files_are_named(
+    batches: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("in", "in/.ipynb_checkpoints", "in/_temporary/0"):
+        (tmp_path / folder).mkdir(parents=True)
+        write(tmp_path / folder, a_csv="a\n1\n")
+    write(tmp_path / "in", b_csv_gz="", notes_txt="", _SUCCESS="", MLTable_old="")
+    assert rows_of(batches.source(tmp_path / "in"))[0] == [{"a": "1"}]
+    assert capfd.readouterr().err == "score: passed over MLTable.old, b.csv_gz, notes.txt: neither Parquet nor CSV\n"
+
+    write(tmp_path, MLTable="paths:\n- folder: in\ntransformations:\n- read_delimited\n")
+    assert rows_of(batches.source(tmp_path))[0] == [{"a": "1"}]
+
+
+def test_a_parquet_file_that_is_damaged_is_told_by_its_name(batches: ModuleType, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [str(number) for number in range(1000)]}), tmp_path / "a.parquet")
+    content = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(content[:100] + bytes(100) + content[200:])
+    with pytest.raises(batches.InputError, match=r"^a\.parquet cannot be read: "):
+        rows_of(batches.source(tmp_path))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_text_in_another_encoding_is_refused_with_what_to_do(batches: ModuleType, tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.csv").write_bytes("a,b\n1,é\n".encode(encoding))
+    with pytest.raises(batches.InputError, match="text files are read as UTF-8, so write it in that encoding"):
+        rows_of(batches.source(tmp_path))
+
+
+def test_a_mark_of_the_byte_order_and_other_line_ends_change_nothing(batches: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b'\xef\xbb\xbfa,b\r\n1,"x\r\n""y"""\r\n')
+    assert rows_of(batches.source(tmp_path)) == ([{"a": "1", "b": 'x\r\n"y"'}], [])
+
+
 def test_a_large_row_group_is_read_in_pieces(batches: ModuleType, tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": range(1000)}), tmp_path / "a.parquet", row_group_size=1000)
     sizes = [batch.num_rows for batch, _ in batches.source(tmp_path).batches(300)]
@@ -88,6 +122,19 @@ def test_an_mltable_of_text_is_read_as_it_says(
     assert rows_of(batches.source(write(folder, MLTable=table)))[0] == expected
 
 
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [("*.csv", "0"), ("./*/*.csv", "1"), ("**/*.csv", "012"), ("in/**/*.csv", "12"), ("?.csv", "0"), ("[b-z]*/*.csv", "1")],
+)
+def test_a_star_in_an_mltable_ends_at_a_slash_and_two_do_not(
+    batches: ModuleType, tmp_path: Path, pattern: str, expected: str
+) -> None:
+    for depth, folder in enumerate((tmp_path, tmp_path / "in", tmp_path / "in" / "deep")):
+        write(folder, a_csv=f"a\n{depth}\n")
+    write(tmp_path, MLTable=f"paths:\n- pattern: '{pattern}'\ntransformations:\n- read_delimited\n")
+    assert "".join(sorted(str(row["a"]) for row in rows_of(batches.source(tmp_path))[0])) == expected
+
+
 def test_an_mltable_of_parquet_is_read_as_it_says(batches: ModuleType, tmp_path: Path) -> None:
     for name in ("in", "out"):
         (tmp_path / name).mkdir()
@@ -99,6 +146,7 @@ def test_an_mltable_of_parquet_is_read_as_it_says(batches: ModuleType, tmp_path:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
+        ({"a_csv": "a\n", "MLTable": "paths: [{pattern: 'x**.csv'}]\ntransformations: [read_delimited]\n"}, "holds no Parquet|no pattern"),
         ({"x_txt": "a\n"}, "holds no Parquet or CSV file"),
         ({"a_csv": "a,b\n1,2\n", "b_csv": "a,c\n1,2\n"}, "b.csv lacks b and has c besides, beside a.csv"),
         ({"a_csv": ""}, "cannot be read: Empty CSV file"),

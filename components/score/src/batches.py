@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,7 +71,11 @@ def source(place: Path) -> Source:
     if (place / "MLTable").is_file():
         files, format_ = _mltable(place)
     else:
-        files, format_ = tuple(sorted(_data_files(place))), Format()
+        everything = [place] if place.is_file() else sorted(_seen(place))
+        files, format_ = tuple(path for path in everything if is_data(path) or path == place), Format()
+        if others := [path.relative_to(place).as_posix() for path in everything if path not in files]:
+            more = f" and {len(others) - 5} others" if len(others) > 5 else ""
+            print(f"score: passed over {', '.join(others[:5])}{more}: neither Parquet nor CSV", file=sys.stderr)
     if not files:
         raise InputError(f"{place} holds no Parquet or CSV file")
     kinds = {_textual(path, format_) for path in files}
@@ -80,22 +84,26 @@ def source(place: Path) -> Source:
     textual = kinds.pop()
     try:
         schemas = [_text_schema(path, format_) if textual else _parquet_schema(path, format_) for path in files]
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{place} cannot be read: {_first_line(error)}") from error
+    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{place} cannot be read: {_told(error)}") from error
     rows = sum(map(_lines, files)) if textual else sum(pq.read_metadata(path).num_rows for path in files)
     return Source(files, _together(files, schemas, textual=textual), textual, rows, format_)
 
 
 def is_data(path: Path) -> bool:
-    """Whether a file is one that is scored; names with ``_`` or ``.`` in front are other programs' notes."""
-    return path.suffix.lower() in (*PARQUET, *TEXT) and not path.name.startswith(("_", "."))
+    """Whether a file is one that is scored, by its name."""
+    return path.suffix.lower() in (*PARQUET, *TEXT) and not _is_note(path.name)
 
 
-def _data_files(place: Path) -> Iterator[Path]:
-    if place.is_file():
-        yield place
-    for folder, _, names in os.walk(place):
-        yield from (path for name in names if is_data(path := Path(folder, name)))
+def _is_note(name: str) -> bool:
+    """Whether a name is one of other programs' notes and unfinished work, which readers of a folder pass over."""
+    return name.startswith(("_", "."))
+
+
+def _seen(place: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(place):
+        folders[:] = [name for name in folders if not _is_note(name)]
+        yield from (Path(folder, name) for name in names if not _is_note(name))
 
 
 def _textual(path: Path, format_: Format) -> bool:
@@ -130,9 +138,12 @@ def _parquet_schema(path: Path, format_: Format) -> pa.Schema:
 def _parquet_batches(path: Path, schema: pa.Schema, size: int) -> Iterator[tuple[pa.Table, list[str]]]:
     # Without pre_buffer, and through a small buffer, no more than the pages at hand are in memory, however large the
     # row groups are that somebody else chose.
-    with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 18) as file:
-        for batch in file.iter_batches(batch_size=size, columns=schema.names):
-            yield pa.Table.from_batches([batch]).select(schema.names).replace_schema_metadata(None).cast(schema), []
+    try:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 18) as file:
+            for batch in file.iter_batches(batch_size=size, columns=schema.names):
+                yield pa.Table.from_batches([batch]).select(schema.names).replace_schema_metadata(None).cast(schema), []
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path.name} cannot be read: {_told(error)}") from error
 
 
 # --- text ------------------------------------------------------------------------------------------------------------
@@ -178,7 +189,7 @@ def _text_batches(path: Path, schema: pa.Schema, format_: Format, size: int) -> 
                 for start in range(0, table.num_rows, size):
                     yield table.slice(start, size), _taken(malformed)
     except pa.ArrowInvalid as error:
-        raise InputError(f"{path.name} cannot be read: {_first_line(error)}") from error
+        raise InputError(f"{path.name} cannot be read: {_told(error)}") from error
     if malformed:
         yield schema.empty_table(), _taken(malformed)
 
@@ -224,12 +235,15 @@ def _named(folder: Path, kind: str, pattern: str) -> list[Path]:
         if not (folder / name).is_file():
             raise InputError(f"the MLTable names {pattern}, which is not there")
         return [folder / name]
-    everything = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "MLTable")
+    everything = sorted(path for path in _seen(folder) if path.name != "MLTable")
     if kind == "folder":
         return [path for path in everything if is_data(path) and (folder / name) in path.parents]
     if kind == "pattern":
-        names = {path: path.relative_to(folder).as_posix() for path in everything}
-        return [path for path, text in names.items() if fnmatch.fnmatch(text, name.replace("**/", "*"))]
+        try:
+            meant = set(folder.glob(name))
+        except ValueError as error:
+            raise InputError(f"the MLTable names {pattern}, which is no pattern: {_first_line(error)}") from error
+        return [path for path in everything if path in meant]
     raise InputError(f"the MLTable has a path of kind {kind!r}; it is one of file, folder and pattern")
 
 
@@ -259,6 +273,12 @@ def _format(steps: Mapping[Any, Any]) -> Format:
         textual="read_delimited" in steps,
         empty_as_text=bool(options.get("empty_as_string")),
     )
+
+
+def _told(error: Exception) -> str:
+    """Why a file cannot be read, with what can be done about it where that is known."""
+    foreign = isinstance(error, UnicodeDecodeError) or "invalid UTF8" in str(error)
+    return _first_line(error) + ("; text files are read as UTF-8, so write it in that encoding" if foreign else "")
 
 
 def _first_line(error: BaseException) -> str:

@@ -29,8 +29,6 @@ def main() -> None:
     args = parser.parse_args()
 
     data = source(args.data)
-    if not data.rows:
-        raise InputError(f"{args.data} has no rows")
     model = load(args.model, data.rows)
     job = Job(
         identifier=args.id_column,
@@ -40,6 +38,8 @@ def main() -> None:
         format=args.format,
     )
     counts = score(data, model, job, args.predictions, args.rejects)
+    if not counts["rows"]:
+        raise InputError(f"{args.data} has no rows")
     mlflow.log_metrics(counts)
     print(json.dumps(counts))
 
