@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from types import ModuleType
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 
@@ -76,14 +78,27 @@ def test_text_becomes_what_it_says(columns: ModuleType) -> None:
     assert told(columns, pa.array([" 12 ", "1.5", "far", "", "NA"]), "double", required=False) == (
         [12.0, 1.5, None, None, None], [None, None, "x is not a number: far", None, None],
     )  # fmt: skip
-    assert told(columns, pa.array(["-4", "4.0", "99999999999"]), "integer")[1] == [
-        None, "x is not a whole number that fits 32 bits: 4.0", "x is not a whole number that fits 32 bits: 99999999999",
-    ]  # fmt: skip
+    assert told(columns, pa.array(["-4", "4.0", "5.", "4.5", "99999999999", "99999999999.0"]), "integer") == (
+        [-4, 4, 5, None, None, None],
+        [None, None, None] + [f"x is not a whole number that fits 32 bits: {text}" for text in ("4.5", "99999999999", "99999999999")],
+    )  # fmt: skip
+    assert told(columns, pa.array(["9007199254740993.0"]), "long")[0] == [2**53 + 1]
     assert told(columns, pa.array(["true", "False", "maybe"]), "boolean") == (
         [True, False, None], [None, None, "x is not true or false: maybe"],
     )  # fmt: skip
     assert told(columns, pa.array(["NA", " b "]), "string") == (["NA", " b "], [None, None])
     assert told(columns, pa.array(["inf"]), "double")[1] == ["x is infinite"]
+
+
+def test_times_are_in_utc_where_they_say_a_zone_as_they_are_in_parquet(columns: ModuleType) -> None:
+    texts = ["2013-01-01", "2013-01-01 10:00:00", "2013-01-01T10:00:00.123456+02:00", "2013-01-01 10:00:00Z", "10:00Z", "1-1-13", ""]
+    assert told(columns, pa.array(texts), "datetime") == (
+        [datetime(2013, 1, 1), datetime(2013, 1, 1, 10), datetime(2013, 1, 1, 8, 0, 0, 123456), datetime(2013, 1, 1, 10), None, None,
+         None],
+        [None] * 4 + ["x is not a time: 10:00Z", "x is not a time: 1-1-13", "no x"],
+    )  # fmt: skip
+    instants = pa.array([0, 10**15 + 1, None], pa.timestamp("us", tz="UTC"))
+    assert told(columns, instants, "datetime") == told(columns, pc.cast(instants, pa.string()), "datetime")
 
 
 def test_a_missing_whole_number_is_told_even_where_it_is_optional(columns: ModuleType) -> None:

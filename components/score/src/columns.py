@@ -142,10 +142,26 @@ def prepared(values: pa.Array, kind: str) -> pa.Array:
         absent = pc.equal(values, "")
         if kind in NUMBERS:
             absent = pc.or_(absent, pc.is_in(values, MISSING))
-        return pc.if_else(absent, None, values)
+        values = pc.if_else(absent, None, values)
+        if kind in ("integer", "long"):
+            return pc.replace_substring_regex(values, r"^([+-]?\d+)\.0*$", r"\1") if _some(values, ".0") else values
+        return unzoned(values) if kind == "datetime" else values
     if pa.types.is_floating(values.type) and kind in ("integer", "long"):
         return pc.if_else(pc.is_nan(values), None, values)  # what pandas makes of a missing whole number
     return values
+
+
+def _some(values: pa.Array, text: str) -> bool:
+    return bool(pc.any(pc.match_substring(values, text), min_count=0).as_py())
+
+
+def unzoned(values: pa.Array) -> pa.Array:
+    """Times as text, in UTC where they say a zone; what is no time stays what it is."""
+    zoned = pc.match_substring_regex(values, r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$")
+    if not pc.any(zoned, min_count=0).as_py():
+        return values
+    times = cast(pc.if_else(zoned, values, None), pa.timestamp("us", tz="UTC"))
+    return pc.coalesce(times.cast(EXACT["datetime"]).cast(pa.string()), values)
 
 
 def cast(values: pa.Array, to: pa.DataType) -> pa.Array:
