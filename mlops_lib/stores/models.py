@@ -211,6 +211,18 @@ def find_version(models: Models, name: str, wanted: str = "latest") -> ModelVers
                      fix=did_you_mean(wanted, [version.version for version in known]))
 
 
+def files_in(folder: Path) -> Sequence[ModelFile]:
+    """The files of a version whose bytes are in a folder."""
+    with translated(folder):
+        return [ModelFile(entry.name, entry.state.st_size) for entry in files_of(folder)]
+
+
+def open_in(folder: Path, file: str) -> BinaryIO:
+    """The bytes of one of them."""
+    with translated(folder):
+        return (folder / file).open("rb")
+
+
 class RunModels:
     """The models that runs on this machine have registered, as :class:`Models`."""
 
@@ -237,12 +249,10 @@ class RunModels:
         return self._store.folder / self._store.assets.find(MODEL, version.name, version.version).path
 
     def files(self, version: ModelVersion) -> Sequence[ModelFile]:
-        with translated(self.path(version)):
-            return [ModelFile(entry.name, entry.state.st_size) for entry in files_of(self.path(version))]
+        return files_in(self.path(version))
 
     def open(self, version: ModelVersion, file: str) -> BinaryIO:
-        with translated(self.path(version)):
-            return (self.path(version) / file).open("rb")
+        return open_in(self.path(version), file)
 
     def note(self, version: ModelVersion, name: str) -> bytes | None:
         return json.dumps({"origin": self._origin(version), "promotions": []}).encode() if name == LINEAGE else None

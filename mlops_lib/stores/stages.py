@@ -20,7 +20,7 @@ from .database import translated
 from .digests import Whole
 from .files import files_of
 from .locks import exclusive
-from .models import HERE, ModelFile, ModelVersion, Repointed, Stream, check_name, is_name
+from .models import HERE, ModelFile, ModelVersion, Repointed, Stream, check_name, files_in, is_name, open_in
 
 FOLDER = "stages"
 KNOWN = ("dev", "qa", "prod")
@@ -76,12 +76,10 @@ class StageModels:
         return self._home / version.name / version.version / _MODEL
 
     def files(self, version: ModelVersion) -> Sequence[ModelFile]:
-        with translated(self.path(version)):
-            return [ModelFile(entry.name, entry.state.st_size) for entry in files_of(self.path(version))]
+        return files_in(self.path(version))
 
     def open(self, version: ModelVersion, file: str) -> BinaryIO:
-        with translated(self.path(version)):
-            return (self.path(version) / file).open("rb")
+        return open_in(self.path(version), file)
 
     def note(self, version: ModelVersion, name: str) -> bytes | None:
         file = self.path(version).parent / name
