@@ -197,6 +197,23 @@ def approval(rule: str, actor: str, approver: str | None) -> Check | None:
     return Check(name="approval", passed=True, values=values, told=f"{approver} has approved it, {actor} promotes it")
 
 
+def way(after: str | None, source: str, candidate: str, promotion: int) -> Check | None:
+    """Whether a version comes to a stage from where the settings want it to.
+
+    Args:
+        after: The stage that a model was a champion of before; None for any way.
+        source: Where the version is.
+        candidate: How messages call it.
+        promotion: The number of the promotion that made it a champion there; 0 when none did.
+    """
+    if after is None:
+        return None
+    values: dict[str, Told] = {"from": source, "after": after, "promotion": promotion}
+    told = f"{candidate} comes from {source}" + (f", must come from {after}" if source != after else
+                                                 f", by promotion {promotion}" if promotion else ", and was never its champion")
+    return Check(name="way", passed=source == after and promotion > 0, values=values, told=told)
+
+
 def _name_of(person: str) -> str:
     """A person's name without what does not tell two people apart: case, spaces, characters that cannot be seen."""
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", person).casefold())

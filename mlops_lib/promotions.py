@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from .document import parse, plain
 from .errors import CompileError, InputError, Refused
 from .gate import Gate
-from .promote import Decision, Evidence, Signature, approval, decide, signature_of
+from .promote import Decision, Evidence, Signature, approval, decide, signature_of, way
 from .stores.digests import Whole
 from .stores.models import (
     CHAMPION,
@@ -57,6 +57,7 @@ class Request:
         approved_by: Who is said to have approved it.
         approval: Whose approval the stage wants: see :func:`~mlops_lib.promote.approval`.
         at: When, in ISO 8601.
+        after: The stage that the version must have been a champion of: see :func:`~mlops_lib.promote.way`.
     """
 
     gate: Gate
@@ -66,6 +67,7 @@ class Request:
     approved_by: str | None
     approval: str
     at: str
+    after: str | None = None
 
 
 def promote(source: Models, version: ModelVersion, target: Registry, request: Request, known: Known,
@@ -100,9 +102,9 @@ def promote(source: Models, version: ModelVersion, target: Registry, request: Re
         candidate = _described(candidate, source, version)
         champion = _described(champion, target, current) if champion is not None and current is not None else None
         decision = decide(request.gate, candidate, champion)
-        approved = approval(request.approval, request.actor, request.approved_by)
-        if approved is not None:
-            decision = dataclasses.replace(decision, checks=(*decision.checks, approved))
+        asked = (way(request.after, source.name, str(version), promotion_of(version)),
+                 approval(request.approval, request.actor, request.approved_by))
+        decision = dataclasses.replace(decision, checks=(*decision.checks, *(check for check in asked if check is not None)))
         if not decision.passed:
             if current is not None and current.digest == version.digest:
                 _finish(target, current, tell)

@@ -36,6 +36,7 @@ SHAPE = Record("the settings", {
     "experiment": _NAME, "compute": COMPUTE, "inputs": MapOf(job_input, empty=True),
     "stages": MapOf(Record("a stage", {
         "outputs": Text(), "gate": Text(), "pipelines": ListOf(Text()), "approval": OneOf(("none", "other", "required")),
+        "after": Text(pattern=STAGE, hint=STAGE_HINT),
         "online": _ONLINE, "endpoints": MapOf(_ENDPOINT)}),
         key_pattern=STAGE, key_hint=STAGE_HINT),
     "champion": Text(pattern=STAGE, hint=STAGE_HINT),
@@ -85,6 +86,7 @@ class StageSettings:
         outputs: The file, relative to the project, in which its Terraform outputs are published.
         gate: The gate file, relative to the project, that a model must pass before it is promoted to the stage.
         approval: Who has to approve that: ``none``; ``required``, anybody; ``other``, somebody else than promotes it.
+        after: The stage that a model must have been the champion of before it is promoted to this one; None for any way.
         pipelines: Those that may run there; None for what is usual.
         online: How models are served there.
         endpoints: The batch endpoints of pipelines, by the pipelines' names; of others the stage's outputs say it.
@@ -94,6 +96,7 @@ class StageSettings:
     outputs: str | None = None
     gate: str | None = None
     approval: str = "none"
+    after: str | None = None
     pipelines: tuple[str, ...] | None = None
     online: OnlineSettings = OnlineSettings()
     endpoints: Mapping[str, str] = field(default_factory=dict)
@@ -192,7 +195,8 @@ def _tables(value: Value | None) -> dict[str, Table]:
 
 def _stages(value: Value | None, report: Report) -> dict[str, StageSettings]:
     return {name: StageSettings(outputs=_text(entry, "outputs"), gate=_text(entry, "gate"),
-                                approval=_text(entry, "approval") or "none", pipelines=_texts(entry.get("pipelines")),
+                                approval=_text(entry, "approval") or "none", after=_text(entry, "after"),
+                                pipelines=_texts(entry.get("pipelines")),
                                 online=_online(entry.get("online"), report),
                                 endpoints=_names(entry.get("endpoints")),
                                 gate_place=entry.entries["gate"].place if "gate" in entry.entries else entry.place)

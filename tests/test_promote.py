@@ -20,6 +20,7 @@ from mlops_lib.promote import (
     decide,
     evidence_of,
     signature_of,
+    way,
 )
 from mlops_lib.sweep import Goal
 
@@ -225,6 +226,14 @@ def test_who_approves_is_somebody_and_perhaps_somebody_else(who: str | None, req
     assert approval("none", "Ann Lee", who) is None
     judged = [check.passed for rule in ("required", "other") if (check := approval(rule, "Ann Lee", who)) is not None]
     assert judged == [required, other]
+
+
+def test_a_model_comes_by_the_stage_before() -> None:
+    assert way(None, "runs", "shop:1", 0) is None
+    judged = [check for check in (way("qa", "dev", "shop:1", 3), way("qa", "qa", "shop:1", 0), way("qa", "qa", "shop:1", 3)) if check]
+    assert [(check.passed, check.told) for check in judged] == [
+        (False, "shop:1 comes from dev, must come from qa"), (False, "shop:1 comes from qa, and was never its champion"),
+        (True, "shop:1 comes from qa, by promotion 3")]
 
 
 # --- laws ------------------------------------------------------------------------------------------------------------

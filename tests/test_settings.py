@@ -41,6 +41,7 @@ def test_what_is_written_is_read() -> None:
         ("experiment: two words\n", "bad-name", 1, 13, "starts with a letter"),
         ("experiment: 1\n", "wrong-type", 1, 13, 'write "1", in quotes'),
         ("experiment:\n", "wrong-type", 1, 12, "give a value or remove the key"),
+        ("stages: {prod: {after: runs}}\n", "bad-name", 1, 24, "is none of champion, latest and runs"),
         ("stages: {prod: {approval: others}}\n", "wrong-value", 1, 27, "did you mean 'other'?"),
         ("stages: {prod: {gate: 3}}\n", "wrong-type", 1, 23, 'write "3", in quotes'),
         ("stages: {runs: {}}\n", "bad-name", 1, 10, "none of champion, latest and runs"),
@@ -112,8 +113,8 @@ def test_prices_are_read() -> None:
 
 
 def test_what_is_wanted_of_a_stage_is_read() -> None:
-    found = settings("stages:\n  dev: {gate: gates/g.yml}\n  prod: {outputs: out.json, approval: other}\nchampion: dev\n")
-    assert found.stages == {"dev": StageSettings(gate="gates/g.yml"), "prod": StageSettings(outputs="out.json", approval="other")}
+    found = settings("stages:\n  dev: {gate: gates/g.yml}\n  prod: {outputs: out.json, approval: other, after: dev}\nchampion: dev\n")
+    assert found.stages == {"dev": StageSettings(gate="gates/g.yml"), "prod": StageSettings(outputs="out.json", approval="other", after="dev")}
     assert found.stages["dev"].gate_place.line == 2
     assert (found.champion, found.published) == ("dev", {"prod": "out.json"})
     assert settings("").champion is None

@@ -349,7 +349,7 @@ def promote_model(context: click.Context, name: str, source: str, target: str, g
         rule = project.settings.stages.get(target)
         request = Request(gate=gate, gate_file=shown, gate_text=content, actor=_actor(),
                           approved_by=" ".join((approved_by or "").split()) or None,
-                          approval=rule.approval if rule else "none", at=_now())
+                          approval=rule.approval if rule else "none", at=_now(), after=rule.after if rule else None)
 
         def evidences(candidate: ModelVersion, champion: ModelVersion | None) -> tuple[Evidence, Evidence | None]:
             return known.judged(candidate.digest, str(candidate), champion.digest if champion else None, str(champion),

@@ -63,7 +63,7 @@ inputs:
 stages:
   dev: {gate: gates/shop.yml}
   qa: {gate: gates/shop.yml, approval: required}
-  prod: {gate: gates/shop.yml, approval: other}
+  prod: {gate: gates/shop.yml, approval: other, after: qa}
 """
 
 
@@ -137,6 +137,9 @@ def test_a_model_goes_from_a_run_to_prod_and_back(shop: Any) -> None:
     told = shop.json("models", "promote", "shop", "--from", "qa", "--to", "prod", "--approved-by", "ann", expect=3,
                      variables={"MLOPS_ACTOR": "Ann"})
     assert [check["name"] for check in told["decision"]["checks"] if not check["passed"]] == ["approval"]
+    for source in ("runs", "dev"):  # not around qa
+        assert refused(shop, "--approved-by", "bob", source=source, target="prod") == {
+            "way": f"shop:1 comes from {source}, must come from qa"}
     shop.mlops("models", "promote", "shop", "--from", "qa", "--to", "prod", "--approved-by", "bob", variables={"MLOPS_ACTOR": "ann"})
 
     shown = shop.json("models", "show", "shop@champion", "--in", "prod")

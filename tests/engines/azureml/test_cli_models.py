@@ -21,7 +21,7 @@ SETTINGS = """\
 experiment: shop
 stages:
   dev: {gate: gates/shop.yml}
-  qa: {gate: gates/shop.yml, approval: required}
+  qa: {gate: gates/shop.yml, approval: required, after: dev}
 """
 GATE = "objective: {primary_metric: loss, goal: minimize}\nsignature: required\ntags: {reviewed: 'yes'}\n"
 COMPONENT = """\
@@ -165,6 +165,9 @@ def test_a_model_goes_from_a_run_here_to_one_workspace_after_the_other_and_back(
     where = json.loads((shop.root / "dev.json").read_text())["workspace"]["name"]
     assert done.stderr.splitlines() == [f"dev is the workspace {where}, as MLOPS_DEV_OUTPUTS says",
                                         "shop:1 of runs is now the champion shop:1 of dev"]
+    around = shop.json("models", "promote", f"shop:{second}", "--from", "runs", "--to", "qa", "--evidence", "evidence",
+                       "--approved-by", "bob", expect=3)
+    assert [check["name"] for check in around["decision"]["checks"] if not check["passed"]] == ["way"]
     onwards = ("models", "promote", "shop", "--from", "dev", "--to", "qa", "--evidence", "evidence")
     assert shop.json(*onwards, expect=3)["decision"]["checks"][-1]["name"] == "approval"
     assert shop.json(*onwards, "--approved-by", "bob")["champion"] == "1"
