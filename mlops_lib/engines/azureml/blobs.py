@@ -55,6 +55,11 @@ class Blobs:
         return (f"azureml://subscriptions/{stage.subscription_id}/resourceGroups/{stage.resource_group}/workspaces/"
                 f"{self._workspace.name}/datastores/{self.datastore}/paths/")
 
+    @property
+    def host(self) -> str:
+        """Where the storage account is."""
+        return str(self._client.primary_hostname)
+
     def url(self, path: str) -> str:
         """The address of a path in here as the storage account has it."""
         return f"{str(self._client.url).partition('?')[0]}/{path}"
@@ -69,6 +74,17 @@ class Blobs:
 
         every = self._workspace.call(f"list the files in {prefix!r}", attempt, seconds=_PIECE_S)
         return [blob for blob in every if blob.path == prefix or blob.path.startswith(f"{prefix}/")]
+
+    def has(self, path: str, *, seconds: float) -> bool:
+        """Whether there is a blob of that path, or a folder with something in it; an empty path is the container."""
+        folder = path.rstrip("/") + "/" if path.rstrip("/") else ""
+
+        def attempt() -> bool:
+            if folder and not path.endswith("/") and self._client.get_blob_client(path).exists():
+                return True
+            return any(True for _ in self._client.list_blobs(name_starts_with=folder, results_per_page=1))
+
+        return self._workspace.call(f"look for {path!r}", attempt, seconds=seconds)
 
     def folders(self, prefix: str) -> Sequence[str]:
         """The names of the folders in the folder *prefix*."""

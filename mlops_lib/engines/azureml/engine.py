@@ -73,7 +73,7 @@ class AzureEngine:
         if self._wishes.resolve:
             resolving.check(self._submission.environments)
         preflight.check(self._workspace, self._submission.job, plan.graph, self._catalogue,
-                        lambda text: listener(Noticed(text)))
+                        lambda text: listener(Noticed(text)), now=True)
         sizes = {name: compute.vm_size for name, compute in self._workspace.stage.computes.items()}
         self._cost = estimate(plan.graph, sizes, self._wishes.prices)
         if self._cost is not None:

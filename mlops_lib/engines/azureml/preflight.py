@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ...catalogue import Catalogue, parse_asset
-from ...errors import InputError, Place, StageError, did_you_mean, duration, listing
+from ...errors import InputError, MlopsError, Place, StageError, did_you_mean, duration, listing
 from ...graph import External, Graph
 from ...infra import Stage
 from ...references import DatastorePath, parse_reference
 from ...spec import MODEL_TYPES, Environment, PipelineComponent, PipelineJob
 from ...spec.ports import NOWHERE
 from . import sdk
+from .blobs import Blobs
 from .reaching import unreached
 from .workspace import Workspace
 
@@ -88,8 +89,8 @@ def _named(graph: Graph) -> Iterator[Named]:
 
 
 def _of_data(given: External) -> Iterator[Named]:
-    reference = parse_reference(given.path)
-    if isinstance(reference, DatastorePath):
+    reference = _in_datastore(given.path)
+    if reference is not None:
         yield Named("datastore", reference.datastore, None, given.place)
     elif (asset := parse_asset(given.path)) is not None:
         kind = "model" if given.type in MODEL_TYPES else "data asset"
@@ -108,7 +109,7 @@ class _Look(NamedTuple):
 
 
 def check(workspace: Workspace, job: PipelineJob, graph: Graph, catalogue: Catalogue,
-          say: Callable[[str], None] = lambda text: None) -> None:
+          say: Callable[[str], None] = lambda text: None, *, now: bool = False) -> None:
     """See that the workspace is there and ready, has what a pipeline names, and that its storage answers.
 
     An environment that the project has and the workspace lacks is registered once nothing else lacks: a run on this machine
@@ -120,6 +121,7 @@ def check(workspace: Workspace, job: PipelineJob, graph: Graph, catalogue: Catal
         graph: Its steps.
         catalogue: The files that it was read from.
         say: Told, in another thread, what is being waited for.
+        now: It is to run at once, so that the data that it reads is there by now.
 
     Raises:
         StageError: with everything that is missing.
@@ -127,6 +129,8 @@ def check(workspace: Workspace, job: PipelineJob, graph: Graph, catalogue: Catal
     _ = workspace.about  # is it there at all?
     tasks: list[Callable[[], _Look]] = [lambda: _Look(_storage(workspace, say))]
     tasks += [lambda one=one: _look(workspace, one, catalogue) for one in named(job, graph)]  # type: ignore[misc]
+    if now:
+        tasks += [lambda one=one: _Look(_nothing_at(workspace, one)) for one in _read(graph)]  # type: ignore[misc]
     lacks = [*_without_compute(workspace.stage, graph), *_judged(workspace, workspace.each(lambda task: task(), tasks))]
     if lacks:
         many = "" if len(lacks) == 1 else f" {len(lacks)} things"
@@ -197,6 +201,34 @@ def _without_compute(stage: Stage, graph: Graph) -> Iterator[str]:
         names = sorted(name for name, told in stage.computes.items() if told.kind != "instance")
         yield (f"no compute is set for {listing(bare)}; Terraform made {listing(names) or 'none'}: add "
                f"'settings: {{default_compute: azureml:{names[0] if names else 'NAME'}}}' to the pipeline")
+
+
+def _in_datastore(path: str) -> DatastorePath | None:
+    """A path in a datastore of the workspace that the pipeline runs in: others are named in full."""
+    reference = parse_reference(path)
+    return reference if isinstance(reference, DatastorePath) and path.startswith("azureml://datastores/") else None
+
+
+def _read(graph: Graph) -> tuple[External, ...]:
+    """The data in datastores that steps read, each path once."""
+    found = {given.path: given for step in graph.steps.values() for given in step.inputs.values()
+             if isinstance(given, External) and _in_datastore(given.path) is not None
+             and not any(word in given.path for word in ("*", "?", "${{"))}
+    return tuple(found.values())
+
+
+def _nothing_at(workspace: Workspace, given: External) -> str:
+    """That a datastore has nothing where a step reads; what may not be seen from here, jobs may see."""
+    reference, patience = _in_datastore(given.path), workspace.patience
+    if reference is None:
+        return ""
+    try:
+        blobs = Blobs(workspace, reference.datastore)
+        there = bool(unreached(blobs.host, "?comp=list", patience)) or blobs.has(reference.path, seconds=patience.storage)
+    except MlopsError:
+        return ""
+    where = f" ({given.place})" if given.place.file else ""
+    return "" if there else f"nothing at {given.path!r}{where}"
 
 
 def _storage(workspace: Workspace, say: Callable[[str], None]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mlops_lib.engines.azureml import preflight
 from mlops_lib.engines.azureml.bringing import _asset_in
 from mlops_lib.engines.azureml.inspecting import inspect
 from mlops_lib.engines.azureml.workspace import Workspace
@@ -125,6 +126,33 @@ def test_data_of_another_subscription_is_read_what_is_made_is_registered_and_a_s
         account._send("DELETE", f"/landing/{name}?{account.signed('landing', permissions='d')}", known=(202,))
     gone = mlops("step", run, "prep")
     assert (gone.code, "nothing is left of azureml://datastores/partner/paths/rows/" in gone.err) == (4, True), gone.err
+
+
+@pytest.mark.parametrize(("path", "lacks"), [
+    ("rows/", False), ("rows", False), ("rows/first.csv", False), ("", False), ("rows/*.csv", False),
+    ("row", True), ("rows/first", True), ("rows/first.csv/", True), ("rows/third.csv", True),
+])  # fmt: skip
+def test_data_that_is_not_there_is_told_before_anything_is_sent_unless_nobody_may_look(
+    project: Project, partner: Stage, azure: ScriptedAzure, path: str, lacks: bool
+) -> None:
+    file = project.root / "pipelines" / "p.yml"
+    file.write_text(file.read_text().replace("paths/rows/", f"paths/{path}").replace("azureml:rows@latest", "../data"))
+
+    def check(**options: Any) -> str:
+        job, name, catalogue = project.load("p")
+        with Workspace(partner) as workspace:
+            try:
+                preflight.check(workspace, job, project.graph(job, name), catalogue, **options)
+            except StageError as error:
+                return error.why
+        return ""
+
+    told = f"nothing at 'azureml://datastores/partner/paths/{path}' (pipelines/p.yml:6:"
+    assert check(now=True).startswith(told) if lacks else check(now=True) == ""
+    if path == "row":
+        assert check() == "", "a schedule's data may come later"
+        azure.faults.add("* stpartner.blob.core.windows.net/* status=403 code=AuthorizationPermissionMismatch")
+        assert check(now=True) == "", "the job may see what we may not"
 
 
 def test_a_step_whose_inputs_were_never_made_cannot_run_here(project: Project, partner: Stage, mlops: Mlops) -> None:
