@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mlops_lib.engines import Noticed, StepFinished, StepPrinted, StepStarted
-from mlops_lib.progress import live_progress, megabytes, outcome, plain_progress
+from mlops_lib.progress import LiveTable, live_progress, megabytes, outcome, plain_progress
 from mlops_lib.stores.records import Status, StepRecord
 
 ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -156,6 +156,13 @@ def test_a_large_pipeline_shows_what_is_at_work(copying: Any) -> None:
     assert "step7" in out.getvalue()
     assert "step8" not in out.getvalue()
     assert "499/1000" in out.getvalue()
+
+
+def test_a_step_that_is_tried_again_is_at_work_again() -> None:
+    table = LiveTable()
+    for event in (StepStarted("a", "true"), StepFinished("a", record("a", Status.FAILED)), StepStarted("a", "true")):
+        table.take(event)
+    assert (list(table.started), table.finished) == (["a"], {})
 
 
 def test_a_notice_stands_above_the_live_view() -> None:
