@@ -91,7 +91,7 @@ class Labels:
                                  fix=did_you_mean(label, [LATEST, *others]) if others else f"write azureml:{name}:VERSION")
             return self._champion(name, stage).version
         except MlopsError as error:
-            error.place = error.place or (place if place.file else None)
+            error.place = error.place or (None if place == NOWHERE else place)
             raise
 
     def _champion(self, name: str, stage: str) -> ModelVersion:

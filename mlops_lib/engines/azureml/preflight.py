@@ -39,8 +39,11 @@ class Named:
     place: Place = NOWHERE
 
     def __str__(self) -> str:
-        where = f" ({self.place})" if self.place.file else ""
-        return f"{self.kind} {self.name!r}{f' version {self.version}' if self.version else ''}{where}"
+        return f"{self.kind} {self.name!r}{f' version {self.version}' if self.version else ''}{_at(self.place)}"
+
+
+def _at(place: Place) -> str:
+    return "" if place == NOWHERE else f" ({place})"
 
 
 _SEGMENTS: Final[Mapping[str, str]] = {"compute": "computes", "datastore": "datastores", "data asset": "data",
@@ -55,7 +58,7 @@ def named(job: PipelineJob, graph: Graph) -> tuple[Named, ...]:
         graph: Its steps.
     """
     found: dict[tuple[str, str, str | None], Named] = {}
-    for one in (*_components(job), *_named(graph)):
+    for one in (*_components(job), *_named(graph, job.places.get("settings", job.places.get("compute", NOWHERE)))):
         found.setdefault((one.kind, one.name, one.version), one)
     return tuple(found.values())
 
@@ -72,13 +75,13 @@ def _components(pipeline: PipelineJob | PipelineComponent) -> Iterator[Named]:
             yield from _components(node.component)
 
 
-def _named(graph: Graph) -> Iterator[Named]:
+def _named(graph: Graph, defaults: Place) -> Iterator[Named]:
     if graph.default_datastore:
-        yield Named("datastore", graph.default_datastore.removeprefix("azureml:"))
+        yield Named("datastore", graph.default_datastore.removeprefix("azureml:"), None, defaults)
     for step in graph.steps.values():
         compute = (step.compute or "").removeprefix("azureml:")
         if compute and compute not in _BUILT_IN and "/" not in compute and "${{" not in compute:
-            yield Named("compute", compute, None, step.job.places.get("compute", NOWHERE))
+            yield Named("compute", compute, None, step.job.places.get("compute", defaults))
         asset = parse_asset(step.environment) if isinstance(step.environment, str) else None
         if asset is not None and not asset.name.startswith("AzureML-"):
             place = step.job.places.get("environment") or step.component.places.get("environment", NOWHERE)
@@ -135,7 +138,7 @@ def check(workspace: Workspace, job: PipelineJob, graph: Graph, catalogue: Catal
     if lacks:
         many = "" if len(lacks) == 1 else f" {len(lacks)} things"
         raise StageError(f"stage {workspace.stage.name!r} lacks{many or ' something'} that the pipeline needs",
-                         why="; ".join(lacks), fix=f"see: mlops stage show {workspace.stage.name}")
+                         why="\n       ".join(lacks), fix=f"see: mlops stage show {workspace.stage.name}")
 
 
 def lacking(workspace: Workspace, things: Sequence[Named], catalogue: Catalogue) -> list[str]:
@@ -227,8 +230,7 @@ def _nothing_at(workspace: Workspace, given: External) -> str:
         there = bool(unreached(blobs.host, "?comp=list", patience)) or blobs.has(reference.path, seconds=patience.storage)
     except MlopsError:
         return ""
-    where = f" ({given.place})" if given.place.file else ""
-    return "" if there else f"nothing at {given.path!r}{where}"
+    return "" if there else f"nothing at {given.path!r}{_at(given.place)}"
 
 
 def _storage(workspace: Workspace, say: Callable[[str], None]) -> str:

@@ -72,7 +72,8 @@ def _folder(environment: Environment) -> Path:
 
 def _untold(environment: Environment, place: Place, why: str) -> RunError:
     return RunError(f"uv cannot tell whether the packages of the environment {environment.name!r} go together", place=place,
-                    why=why, fix="correct the conda file, or leave out --resolve-environments")
+                    why=why, fix=("see whether this machine reaches the package index" if "Failed to fetch" in why else
+                                  "correct the conda file") + ", or leave out --resolve-environments")
 
 
 __all__ = ["check"]

@@ -186,13 +186,16 @@ def test_a_registration_that_is_refused_names_its_job(project: Project, stage: S
 
 def test_all_that_a_stage_lacks_is_told_before_anything_is_sent(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
     path = project.root / "pipelines" / "p.yml"
-    path.write_text(path.read_text().replace("azureml:cpu", "azureml:gpu").replace("path: ../data", "path: azureml:rows:3"))
+    path.write_text(path.read_text().replace("azureml:cpu", "azureml:gpu, default_datastore: azureml:rwa")
+                    .replace("path: ../data", "path: azureml:rows:3"))
     with pytest.raises(StageError) as caught:
         submit(project, stage)
-    assert "lacks 2 things" in caught.value.what
-    assert "no compute 'gpu'" in caught.value.why
-    assert "Terraform made cpu" in caught.value.why
-    assert "no data asset 'rows' version 3 (" in caught.value.why
+    assert str(caught.value) == """\
+stage 'dev' lacks 3 things that the pipeline needs
+  why: no datastore 'rwa' (pipelines/p.yml:4:11); Terraform made raw: did you mean 'raw'?
+       no compute 'gpu' (pipelines/p.yml:4:11); Terraform made cpu: did you mean 'cpu'?
+       no data asset 'rows' version 3 (pipelines/p.yml:6:33); run the pipeline that registers it: mlops run PIPELINE --on dev
+  fix: see: mlops stage show dev"""
     assert not [call for call in azure.told() if call.startswith(("PUT", "POST"))]
 
 

@@ -54,3 +54,12 @@ def test_a_conflict_is_told_with_what_does_not_fit(tmp_path: Path) -> None:
 def test_what_uv_cannot_tell_is_no_conflict(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="uv cannot tell"):
         check({"a": environment(tmp_path, "alpha @ file:///absent/alpha-1.0-py3-none-any.whl")})
+
+
+def test_an_index_that_cannot_be_reached_is_no_mistake_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UV_NO_INDEX")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:1/simple")
+    with pytest.raises(RunError, match="uv cannot tell") as caught:
+        check({"a": environment(tmp_path, "gamma")})
+    assert caught.value.fix == "see whether this machine reaches the package index, or leave out --resolve-environments"
