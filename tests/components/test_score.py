@@ -293,6 +293,55 @@ def test_output_is_split_into_parts(
     assert [path.name for path in sorted((tmp_path / "p").iterdir())] == [f"part-{n:05d}.parquet" for n in range(4)]
 
 
+def test_an_attempt_that_breaks_off_shows_nothing_and_the_next_takes_the_place_of_all_before(
+    save: Callable[..., Path],
+    component: Callable[..., ModuleType],
+    scoring: ModuleType,
+    batches: ModuleType,
+    trees: Any,
+    rows: pa.Table,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(component("score", "parts"), "PART_ROWS", 10)
+    data, found = save(rows, tmp_path / "data"), tmp_path / "p"
+    half = pa.concat_tables([rows.slice(0, 25), rows.slice(25, 5).drop_columns("carrier")], promote_options="default")
+
+    class BreaksOff(Exception):
+        pass
+
+    def broken(source: Any, size: int) -> Iterator[Any]:
+        for number, batch in enumerate(batches.Source.batches(source, size)):
+            if number == 3:
+                raise BreaksOff
+            yield batch
+
+    source = SimpleNamespace(schema=rows.schema, textual=False, batches=lambda size: broken(batches.source(data), size))
+    job = scoring.Job(identifier="flight_id", version="1", time=AT, batch_rows=10)
+    with pytest.raises(BreaksOff):
+        scoring.score(source, trees, job, found, tmp_path / "r")
+    assert list(found.iterdir())
+    assert pq.read_table(found, schema=pa.schema([])).num_rows == 0
+
+    for table, parts in ((rows, 4), (half, 3), (rows.slice(0, 10), 1)):
+        scoring.score(batches.source(save(table, tmp_path / "data")), trees, job, found, tmp_path / "r")
+        assert sorted(path.name for path in found.iterdir()) == [f"part-{number:05d}.parquet" for number in range(parts)]
+        assert pq.read_table(found).num_rows + pq.read_table(tmp_path / "r").num_rows == table.num_rows
+
+
+def test_rejects_that_csv_has_no_words_for_are_written_as_text(
+    save: Callable[..., Path], scoring: ModuleType, batches: ModuleType, trees: Any, rows: pa.Table, tmp_path: Path
+) -> None:
+    table = spoil(rows, "carrier", 0, None)
+    for name, one in (("list", [1, None]), ("struct", {"a": "é"}), ("bytes", b"\xff\x00"), ("none", None)):
+        table = table.append_column(name, pa.array([one] * 40))
+    data = save(table.append_column("words", pa.array(["w"] * 40).dictionary_encode()), tmp_path / "data")
+    job = scoring.Job(identifier="flight_id", version="1", time=AT, batch_rows=9, format="csv")
+    scoring.score(batches.source(data), trees, job, tmp_path / "p", tmp_path / "r")
+    [row] = pa.csv.read_csv(tmp_path / "r" / "rejects.csv").select(["list", "struct", "bytes", "none", "words"]).to_pylist()
+    assert row == {"list": "[1, null]", "struct": '{"a": "é"}', "bytes": "ff00", "none": None, "words": "w"}
+
+
 def test_the_script_scores_and_says_how_many(
     save: Callable[..., Path], step: Callable[..., Outcome], models: dict[str, Path], rows: pa.Table, tmp_path: Path
 ) -> None:
