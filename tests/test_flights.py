@@ -126,6 +126,15 @@ def test_raw_flights_are_scored_all_of_them(flights: Path) -> None:
     assert counts["rows"] == counts["predictions"] == 336_776
 
 
+def test_the_workers_of_a_parallel_job_score_what_one_process_scores(flights: Path) -> None:
+    runs = [json.loads(mlops("run", name, "--json", folder=flights).stdout) for name in ("score", "score_parallel")]
+    tables = [pq.read_table(run["outputs"]["predictions"]["path"]).drop_columns("scored_at") for run in runs]
+    assert tables[0].num_rows > 1000
+    assert tables[0].equals(tables[1])
+    [line] = Path(runs[1]["outputs"]["counts"]["path"]).read_text().splitlines()
+    assert json.loads(line)["predictions"] == tables[0].num_rows
+
+
 def test_drift_is_reported_and_fails_the_run_when_asked(flights: Path) -> None:
     done = mlops("run", "drift", "--json", folder=flights)
     assert done.returncode == 0, done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -30,8 +31,13 @@ def worker(
     return module
 
 
-def test_each_file_has_a_line_and_a_second_attempt_replaces_the_first(
-    worker: ModuleType, save: Callable[..., Path], parts: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_each_file_has_a_line_and_its_rows_are_those_of_one_process_after_a_second_attempt_too(
+    worker: ModuleType,
+    component: Callable[..., ModuleType],
+    save: Callable[..., Path],
+    parts: dict[str, Path],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     rows = pq.read_table(parts["test"]).slice(0, 20)
     spoilt = rows.set_column(2, "carrier", pa.array([None, *rows["carrier"].to_pylist()[1:]], pa.int32()))
@@ -47,7 +53,15 @@ def test_each_file_has_a_line_and_a_second_attempt_replaces_the_first(
         {"file": "notes.txt", "rows": 0, "predictions": 0, "rejects": 0},
     ]
     assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["3-0-00000.parquet", "3-1-00000.parquet"]
-    assert pq.read_table(tmp_path / "p").num_rows + pq.read_table(tmp_path / "r").num_rows == 40
+    streamed = component("score", "batches").source(save(rows, save(spoilt, tmp_path / "all", "a.parquet"), "b.parquet"))
+    job = component("score", "scoring").Job(
+        identifier="flight_id", version=worker.worker.model.identity, time=datetime.now(timezone.utc), batch_rows=9
+    )
+    component("score", "scoring").score(streamed, worker.worker.model, job, tmp_path / "sp", tmp_path / "sr")
+    for ours, theirs in (("p", "sp"), ("r", "sr")):
+        tables = [pq.read_table(tmp_path / folder) for folder in (ours, theirs)]
+        found, expected = (table.select([name for name in table.column_names if name != "scored_at"]) for table in tables)
+        assert found.equals(expected)
     worker.shutdown()
     assert "score_parallel: 80 rows" in capfd.readouterr().err
 
