@@ -135,7 +135,7 @@ def split(table: pd.DataFrame, validation_from: pd.Timestamp, test_from: pd.Time
     yield "test", table[at >= test_from]
 
 
-def read(path: Path, schema: pa.Schema) -> pd.DataFrame:
+def read(path: Path, schema: pa.Schema) -> pa.Table:
     """The columns of *schema* from the Parquet file *path*.
 
     Raises:
@@ -143,32 +143,46 @@ def read(path: Path, schema: pa.Schema) -> pd.DataFrame:
     """
     if not path.is_file():
         raise InputError(f"{path.parent} has no {path.name}")
-    found = pq.read_schema(path).names
-    if missing := [name for name in schema.names if name not in found]:
-        raise InputError(f"{path.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
     try:
-        table = pq.read_table(path, columns=schema.names).cast(schema)
+        found = pq.read_schema(path).names
+        if missing := [name for name in schema.names if name not in found]:
+            raise InputError(f"{path.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
+        table = pq.read_table(path, columns=schema.names)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path.name} cannot be read: {error}") from error
+    try:
+        table = table.cast(schema)
     except pa.ArrowException as error:
         raise InputError(f"{path.name} has a column of another type than expected: {error}") from error
     if not table.num_rows:
         raise InputError(f"{path.name} has no rows")
-    whole = [field.name for field in schema if not pa.types.is_floating(field.type)]
-    if empty := [name for name in whole if table[name].null_count]:
+    return table
+
+
+def required(schema: pa.Schema) -> list[str]:
+    """The columns that have a value in every row: all but measured numbers."""
+    return [field.name for field in schema if not pa.types.is_floating(field.type)]
+
+
+def whole(path: Path, schema: pa.Schema) -> pd.DataFrame:
+    """The columns of *schema* from the Parquet file *path*, of which every row has what is required.
+
+    Raises:
+        InputError: as `read`, or a row lacks something.
+    """
+    table = read(path, schema)
+    if empty := [name for name in required(schema) if table[name].null_count]:
         raise InputError(f"{path.name} has rows without {', '.join(empty)}")
     frame: pd.DataFrame = table.to_pandas()
     return frame
 
 
-def known(raw: Path, columns: pa.Schema = SCHEDULE) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The flights under *raw* with those *columns*, and what is known about each before it leaves."""
-    flights = read(raw / "flights.parquet", columns)
-    weather = read(raw / "weather.parquet", WEATHER)
+def observations(raw: Path) -> pd.DataFrame:
+    """The weather under *raw*, at most once for an airport and hour."""
+    weather = whole(raw / "weather.parquet", WEATHER)
     if repeated := int(weather.duplicated(["origin", "time_hour"]).sum()):
         raise InputError(f"weather.parquet has {repeated} hours twice for one airport")
-    table = features(flights, weather)
-    if repeated := int(table["flight_id"].duplicated().sum()):
-        raise InputError(f"flights.parquet has {repeated} flights twice (time, origin, carrier and flight number)")
-    return flights, table
+    return weather
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
@@ -182,7 +196,10 @@ def in_order(table: pd.DataFrame) -> pd.DataFrame:
 
 def prepare(raw: Path, late_minutes: int) -> pd.DataFrame:
     """Features and the label ``late`` of every flight under *raw* that arrived, in order of scheduled departure."""
-    flights, table = known(raw, SCHEDULE.append(OUTCOME))
+    flights = whole(raw / "flights.parquet", SCHEDULE.append(OUTCOME))
+    table = features(flights, observations(raw))
+    if repeated := int(table["flight_id"].duplicated().sum()):
+        raise InputError(f"flights.parquet has {repeated} flights twice (time, origin, carrier and flight number)")
     table = table.assign(late=late(flights, late_minutes))
     return in_order(table[table["late"].notna()].astype({"late": "int8"}))
 
