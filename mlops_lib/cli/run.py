@@ -243,6 +243,7 @@ def _show_result(result: Run, copied: dict[str, str], project: Project, as_json:
                                **({"landed": list(output.landed)} if output.landed else {}),
                                **({"copied_to": copied[name]} if name in copied else {})}
                         for name, output in result.outputs.items()},
+            **({"landed": dict(result.landed)} if result.landed else {}),
             "metrics": {name: _finite(metrics) for name, metrics in result.metrics.items()},
             "steps": {name: {"status": step.status.value, "reason": step.reason, "seconds": step.seconds,
                              "peak_memory": step.peak_memory, "exit_code": step.exit_code, "command": step.command,
@@ -267,6 +268,9 @@ def _show_result(result: Run, copied: dict[str, str], project: Project, as_json:
         asset = f"  ({output.asset})" if output.asset else ""
         where = copied.get(name) or ", ".join(_short(Path(place)) if "://" not in place else place for place in output.landed)
         click.echo(f"{name}: {where or _short(output.path)}{asset}")
+    for name, address in result.landed.items():
+        if name not in result.outputs:
+            click.echo(f"{name}: {address}")
     counts: dict[str, int] = {}
     for step in result.steps.values():
         counts[step.status.value] = counts.get(step.status.value, 0) + 1

@@ -70,7 +70,8 @@ def list_runs(context: click.Context, limit: int, pipeline: str | None, offline:
 def _run_json(record: Any) -> dict[str, Any]:
     return {"run": record.id, "pipeline": record.pipeline, "status": record.status.value, "started": record.started,
             "ended": record.ended, "request": dict(record.request), "error": record.error,
-            "mlflow_run": record.mlflow_run, "stage": record.stage, "url": record.url or None}
+            "mlflow_run": record.mlflow_run, "stage": record.stage, "url": record.url or None,
+            **({"landed": dict(record.landed)} if record.landed else {})}
 
 
 def _up_to_date(project: Project, choose: Callable[[Records], list[RunRecord]], *, offline: bool = False) -> list[RunRecord]:
@@ -132,6 +133,8 @@ def show_run(context: click.Context, run: str, offline: bool, as_json: bool) -> 
         for step in steps])
     for name, output in record.outputs.items():
         click.echo(f"output {name}: {_short(store.folder / output.path)} ({output.type}, {megabytes(output.size)})")
+    for name, address in record.landed.items():
+        click.echo(f"output {name}: {address}")
     for step in steps:
         for metric, value in step.metrics.items() if step.name not in trials else ():
             click.echo(f"metric {step.name}: {metric} = {value:.6g}")

@@ -52,6 +52,7 @@ class Run:
         errors: One text a failed step, with its log's last lines.
         differences: What Azure ML would have done otherwise.
         cost: What it costs at most; None where that costs nothing, or nobody gave prices.
+        landed: Of a run on Azure ML, where its outputs are there, by name.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Run:
     notices: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
     cost: Cost | None = None
+    landed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def succeeded(self) -> bool:

@@ -99,6 +99,7 @@ class RunRecord:
     Attributes:
         stage: Where it runs, when that is not on this machine.
         url: Where a browser shows it there.
+        landed: Where its outputs are there, by name.
     """
 
     id: str
@@ -112,6 +113,7 @@ class RunRecord:
     mlflow_run: str | None = None
     stage: str | None = None
     url: str = ""
+    landed: Mapping[str, str] = field(default_factory=dict)
 
 
 _STEP_COLUMNS = ("run", "name", "position", "status", "reason", "fingerprint", "started", "seconds", "peak_memory",
@@ -142,6 +144,8 @@ class Records:
                  _outputs_text(run.outputs), run.error, run.mlflow_run))
             if run.stage is not None:
                 self.database.write("INSERT OR REPLACE INTO elsewhere VALUES (?, ?, ?)", (run.id, run.stage, run.url))
+                self.database.write_many("INSERT OR REPLACE INTO landed VALUES (?, ?, ?)",
+                                         [(run.id, *one) for one in run.landed.items()])
 
     def save_steps(self, steps: Sequence[StepRecord], pipeline: str | None = None) -> None:
         """Insert or replace steps, all or none; those of *pipeline* that were reused are the latest of their name."""
@@ -312,8 +316,11 @@ class Records:
         if status is Status.RUNNING and values["stage"] is None and not is_held(self.lock_of(values["id"])):
             status = Status.INTERRUPTED
         values |= {"status": status, "request": json.loads(values["request"]), "outputs": _outputs(values["outputs"]),
-                   "url": values["url"] or ""}
+                   "url": values["url"] or "", "landed": self._landed(values["id"]) if values["stage"] is not None else {}}
         return RunRecord(**values)
+
+    def _landed(self, run: str) -> dict[str, str]:
+        return dict(self.database.rows("SELECT output, address FROM landed WHERE run = ? ORDER BY output", [run]))
 
 
 def _step_row(step: StepRecord) -> tuple[Any, ...]:

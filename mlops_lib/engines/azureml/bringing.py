@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from ...errors import InputError, StageError
 from ...graph import External, FromStep, Given, Graph
@@ -19,13 +17,12 @@ from ...stores.artifacts import remove
 from ...stores.database import translated
 from ...stores.records import RunRecord
 from ...stores.store import Store
-from .blobs import Blob, Blobs
+from .downloading import download
 from .history import History, State
 from .nodes import Nodes
 from .submission import digest
 from .workspace import Workspace
 
-_CHUNK: Final = 1 << 20
 _ASSETS: Final = ("data", "models")
 
 
@@ -173,38 +170,8 @@ class Bringing:
         raise StageError(f"stage {self._workspace.stage.name!r} has no {name}:{version} any more", why=f"the run read {uri}",
                          fix="start the pipeline again")
 
-    # --- bytes -------------------------------------------------------------------------------------------------------
-
     def _download(self, uri: str, target: Path, type_: str) -> Path:
-        """Bring what is at a datastore's path to *target*, a folder, or for a single file into it; where it is then."""
-        place = parse_reference(uri)
-        if not isinstance(place, DatastorePath):
-            raise StageError(f"{uri!r} is in no datastore", why=f"run {self._run.id} read it",
-                             fix="give the step another input")
-        blobs, path = Blobs(self._workspace, place.datastore), place.path.rstrip("/")
-        found = blobs.below(path)
-        if not found:
-            raise StageError(f"nothing is left of {uri}", why=f"run {self._run.id} had it", fix="start the pipeline again")
-        target.mkdir()
-
-        def name(blob: Blob) -> str:
-            return path.rpartition("/")[2] if blob.path == path else blob.path[len(path) + 1 :]
-
-        def bring(blob: Blob) -> None:
-            file = target / name(blob)
-            if target not in Path(os.path.normpath(file)).parents:
-                raise StageError(f"{uri} has a file {name(blob)!r}", why="its name leads out of where it is")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with blobs.open(blob) as source, file.open("wb") as sink:
-                _copy(source, sink)
-
-        self._workspace.each(bring, found)
-        single = len(found) == 1 and (type_ == "uri_file" or found[0].path == path)
-        return target / name(found[0]) if single else target
-
-
-def _copy(source: BinaryIO, sink: BinaryIO) -> None:
-    shutil.copyfileobj(source, sink, _CHUNK)
+        return download(self._workspace, uri, target, type_, whose=self._run.id)
 
 
 def _asset_in(uri: str) -> tuple[str, str, str]:

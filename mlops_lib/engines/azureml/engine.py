@@ -11,7 +11,7 @@ from typing import Any
 
 from ...catalogue import Catalogue
 from ...cost import NO_PRICES, Cost, Prices, estimate
-from ...errors import Canceled, MlopsError, RunError
+from ...errors import Canceled, MlopsError, RunError, StageError
 from ...plan import Plan
 from ...stores.artifacts import remove
 from ...stores.database import translated
@@ -19,6 +19,7 @@ from ...stores.records import RunRecord, Status, StepRecord
 from ...stores.store import Store
 from .. import Listener, Noticed, Outputs, Run, RunOutput, RunStarted
 from . import preflight, resolving, sdk
+from .downloading import download
 from .following import Following, Pace, waiting
 from .history import State
 from .problems import misses
@@ -168,50 +169,55 @@ class AzureEngine:
 
     def _finish(self, record: RunRecord, state: State, following: Following) -> Run:
         outputs: dict[str, RunOutput] = {}
-        errors = list(following.errors)
+        errors, landed = list(following.errors), dict[str, str]()
         if state.status in (Status.COMPLETED, Status.REUSED):
+            landed = dict(following.landed()) if self._submission.job.outputs else {}
             for name in self._wishes.outputs:
                 try:
-                    outputs[name] = self._download(name)
+                    outputs[name] = self._download(name, landed.get(name))
                 except MlopsError as error:
                     errors.append(str(error))
         status = Status.COMPLETED if state.status is Status.REUSED else state.status
         if status is Status.COMPLETED and errors:
             status = Status.FAILED
         record = dataclasses.replace(record, status=status, started=state.started or record.started,
-                                     ended=state.ended or time.time(), error="\n".join(errors))
+                                     ended=state.ended or time.time(), error="\n".join(errors), landed=landed)
         self._store.records.save_run(record)
         return self._run(record, following.records, outputs, tuple(errors), following.notices)
 
-    def _download(self, name: str) -> RunOutput:
+    def _download(self, name: str, address: str | None) -> RunOutput:
         """An output of the pipeline, brought into the run's folder."""
-        folder = self._store.folder / "runs" / self._submission.name / "outputs" / name
-        remove(folder)
         job = self._submission.name
-        with sdk.muted():
-            self._workspace.call(
-                f"download the output {name!r}",
-                lambda: self._workspace.client.jobs.download(job, download_path=folder, output_name=name),
-                seconds=self._workspace.patience.download)
-        found = folder / "named-outputs" / name
-        if not found.exists():
-            raise RunError(f"the output {name!r} was not downloaded", why=f"nothing of it is in {folder}",
-                           fix=f"see {self._workspace.studio(self._submission.name)}")
+        if address is None:
+            raise RunError(f"the output {name!r} was not downloaded", why="Azure ML does not say where it is",
+                           fix=f"see {self._workspace.studio(job)}")
+        folder = self._store.folder / "runs" / job / "outputs" / name
         declared = self._submission.job.outputs[name].type or "uri_folder"
-        return RunOutput(path=_content(found, declared), type=declared)
+
+        doing = f"download the output {name!r}"
+
+        def attempt() -> Path:
+            with translated(self._store.folder):
+                remove(folder)
+                return download(self._workspace, address, folder, declared, whose=job)
+
+        try:
+            path = self._workspace.call(doing, attempt, seconds=self._workspace.patience.download)
+        except StageError as error:
+            if doing in error.what:
+                raise
+            stage = f"stage {self._workspace.stage.name!r}: "
+            why = error.what.removeprefix(stage) + (f": {error.why}" if error.why else "")
+            raise StageError(f"{stage}could not {doing}", why=why, fix=error.fix) from error
+        return RunOutput(path=path, type=declared, landed=(address,))
 
     def _run(self, record: RunRecord, steps: Mapping[str, StepRecord], outputs: Mapping[str, RunOutput] | None = None,
              errors: tuple[str, ...] = (), notices: Sequence[str] = ()) -> Run:
         return Run(id=record.id, pipeline=record.pipeline, status=record.status, steps=steps,
                    seconds=(record.ended or time.time()) - record.started, outputs=Outputs(outputs or {}, errors),
                    errors=errors, notices=(*notices, f"in a browser: {record.url}"),
-                   metrics={name: step.metrics for name, step in steps.items() if step.metrics}, cost=self._cost)
-
-
-def _content(folder: Path, declared: str) -> Path:
-    """A downloaded output: of a single file, the file."""
-    inside = list(folder.iterdir()) if folder.is_dir() else []
-    return inside[0] if declared == "uri_file" and len(inside) == 1 and inside[0].is_file() else folder
+                   metrics={name: step.metrics for name, step in steps.items() if step.metrics}, cost=self._cost,
+                   landed=record.landed)
 
 
 def cancel(workspace: Workspace, job: str) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from ...errors import MlopsError, format_error
 from ...plan import Plan
+from ...references import DatastorePath, parse_reference
 from ...stores.records import Status, StepRecord
 from ...stores.store import Store
 from .. import Listener, StepFinished, StepPrinted, StepStarted
@@ -117,6 +118,15 @@ class Following:
             self._close(state, listener)
         return state
 
+    def landed(self) -> Mapping[str, str]:
+        """Where the outputs of the job are, by name; that it cannot be read fails nothing."""
+        try:
+            found = self._history.outputs(self._job)
+        except MlopsError as error:
+            self.notices.append(f"where the outputs are is not known: {error.why or error.what}")
+            return {}
+        return {name: _short(address) for name, address in sorted(found.items())}
+
     def _settled(self, name: str, step: State) -> bool:
         """Whether all that is to say of a step's job has been told: a newer one, or one that goes on, has news."""
         record = self.records.get(name)
@@ -196,6 +206,12 @@ class Following:
             self._errors[""] = format_error(f"the job failed on stage {self._workspace.stage.name!r}",
                                             why=state.error or "Azure ML does not say",
                                             fix=f"see {self._workspace.studio(self._job)}")
+
+
+def _short(address: str) -> str:
+    """An address without the workspace, as files of the project may name it."""
+    place = parse_reference(address)
+    return f"azureml://datastores/{place.datastore}/paths/{place.path}" if isinstance(place, DatastorePath) else address
 
 
 def waiting(plan: Plan, job: str) -> list[StepRecord]:

@@ -34,7 +34,7 @@ def refresh(workspace: Workspace, record: RunRecord, store: Store) -> RunRecord:
         return record
     status = Status.COMPLETED if state.status is Status.REUSED else state.status
     record = replace(record, status=status, started=state.started or record.started, ended=state.ended or time.time(),
-                     error="\n".join(following.errors))
+                     error="\n".join(following.errors), landed=following.landed() if status is Status.COMPLETED else {})
     store.records.save_run(record)
     return record
 

@@ -86,6 +86,9 @@ def test_data_of_another_subscription_is_read_what_is_made_is_registered_and_a_s
     done = mlops("run", "p", "--on", "dev", "--json")
     assert done.code == 0, done.out + done.err
     run = json.loads(done.out)["run"]
+    landed = json.loads(done.out)["landed"]["table"]
+    assert landed.startswith("azureml://datastores/workspaceblobstore/paths/")
+    assert f"output table: {landed}\n" in mlops("runs", "show", run, "--offline").out
 
     # what a pipeline makes is in the default datastore, and is a data asset with a version
     asset = azure.world.resources.get(f"{partner.workspace['id']}/data/flights-table/versions/1").properties
@@ -93,6 +96,7 @@ def test_data_of_another_subscription_is_read_what_is_made_is_registered_and_a_s
                    if store.properties["isDefault"])
     before, _, path = asset["dataUri"].partition("/paths/")
     assert before.endswith(f"/datastores/{default.name}")
+    assert landed == f"azureml://datastores/{default.name}/paths/{path}"
     [blob] = azure.world.account.list(default.properties["containerName"], path)
     assert azure.world.account.read(default.properties["containerName"], blob.path) == b"first\nsecond\n0.5\n0.5\n"
 

@@ -85,6 +85,9 @@ MIXED: dict[str, Any] = {
         "type": "command", "name": "copy", "version": "1", "inputs": {"rows": FOLDER, "times": {"type": "integer", "default": 2}},
         "outputs": {"out": FOLDER}, "environment": ENVIRONMENT,
         "command": "mkdir -p ${{outputs.out}}; for i in $(seq ${{inputs.times}}); do cat ${{inputs.rows}}/*; done > ${{outputs.out}}/rows.txt"},
+    "components/pack/component.yml": {
+        "type": "command", "name": "pack", "version": "1", "inputs": {"rows": FOLDER}, "outputs": {"made": {"type": "custom_model"}},
+        "environment": ENVIRONMENT, "command": "cp ${{inputs.rows}}/*.txt ${{outputs.made}}/"},
     "components/count/component.yml": {
         "type": "parallel", "name": "count", "version": "1", "inputs": {"rows": FOLDER}, "outputs": {"out": {"type": "uri_file"}},
         "input_data": "${{inputs.rows}}", "mini_batch_size": "1", "resources": {"instance_count": 1}, "max_concurrency_per_instance": 1,
@@ -101,8 +104,11 @@ MIXED: dict[str, Any] = {
     "pipelines/mixed.yml": {
         "type": "pipeline", "experiment_name": "tests", "settings": {"default_compute": "azureml:cpu"},
         "inputs": {"raw": {"type": "uri_folder", "path": "../data"}},
-        "outputs": {"copied": {"type": "uri_folder", "name": "copied-rows"}, "counted": {"type": "uri_file"}},
+        "outputs": {"copied": {"type": "uri_folder", "name": "copied-rows"}, "counted": {"type": "uri_file"},
+                    "model": {"type": "custom_model", "path": "azureml://datastores/raw/paths/packed/${{name}}/"}},
         "jobs": {
+            "pack": {"type": "command", "component": "../components/pack/component.yml", "inputs": {"rows": "${{parent.inputs.raw}}"},
+                     "outputs": {"made": "${{parent.outputs.model}}"}},
             "nested": {"type": "pipeline", "component": "../components/twice/component.yml",
                        "inputs": {"rows": "${{parent.inputs.raw}}", "n": 3}, "outputs": {"out": "${{parent.outputs.copied}}"}},
             "counted": {"type": "parallel", "component": "../components/count/component.yml",
@@ -116,17 +122,26 @@ def test_a_parallel_job_and_a_pipeline_in_a_pipeline_make_there_what_they_make_h
     for name, content in MIXED.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    (tmp_path / "mlops.yml").write_text("datastores: {raw: raw}\n")
     project = Project(tmp_path)
     job, name, catalogue = project.load("mixed")
     here = project.run(job, name, catalogue, request={})
     assert here.succeeded, here.errors
     job, name, catalogue = project.load("mixed")
-    wanted = ["copied", "counted"]
+    wanted = ["copied", "counted", "model"]
     there = project.run_on(stage, job, name, catalogue, request={}, outputs=wanted)
     assert there.status is Status.COMPLETED, there.errors
     assert {name: files(there, name) for name in wanted} == {name: files(here, name) for name in wanted}
     assert files(there, "copied") == {"rows.txt": "1\n2\n3\n" * 6}
-    assert set(there.steps) == {"nested.once", "nested.again", "counted"}
+    assert files(there, "model") == {"a.txt": "1\n2\n", "b.txt": "3\n"}
+    assert set(there.steps) == {"nested.once", "nested.again", "counted", "pack"}
+    default = "azureml://datastores/workspaceblobstore/paths/azureml"
+    assert {name: address.rstrip("/") for name, address in there.landed.items()} == {
+        "copied": f"{default}/{there.id}/copied", "counted": f"{default}/{there.id}/counted",
+        "model": f"azureml://datastores/raw/paths/packed/{there.id}"}  # fmt: skip
+    store = project.store()
+    assert store.records.run(there.id).landed == there.landed
+    store.close()
     assert {step.status for step in there.steps.values()} == {Status.COMPLETED}
 
 

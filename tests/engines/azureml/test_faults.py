@@ -165,12 +165,13 @@ def test_a_download_that_fails_is_told_and_can_be_had_later(small: Project, stag
     (small.root / "components" / "only" / "src" / "main.py").write_text(script)
     assert run(small, stage, follow=True, key="one").status is Status.COMPLETED
     for fault, words in (("status=403 code=AuthorizationPermissionMismatch", "Storage Blob Data Contributor"),
-                         ("status=503", "no answer within"), ("reset", "no answer within")):
+                         ("status=503", "rows.txt': a fault on demand: ServiceUnavailable (HTTP 503"), ("reset", "rows.txt': "),
+                         ("delay=20", "no answer within")):
         azure.faults.add(f"GET *.blob.core.windows.net/*rows.txt {fault}")
         patience = dataclasses.replace(QUICK, download=0.5 if words == "no answer within" else 30.0)
         failed = run(small, stage, follow=True, key="one", outputs=["table"], patience=patience)
         assert failed.status is Status.FAILED
-        assert "could not download the output 'table'" in failed.errors[0]
+        assert failed.errors[0].startswith("stage 'dev': could not download the output 'table'\n  why: ")
         assert words in failed.errors[0]
         azure.faults.clear()
     assert (run(small, stage, follow=True, key="one", outputs=["table"]).outputs["table"].path / "rows.txt").read_text() == "rows"
