@@ -357,6 +357,28 @@ def test_an_environment_of_the_project_is_registered_when_it_is_named(project: P
     assert not [call for call in azure.told() if "PUT {WS}/environments" in call]
 
 
+def test_no_token_is_written_to_a_file(project: Project, stage: Stage, azure: ScriptedAzure, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = project.root / "home"
+    home.mkdir()
+    for name in ("HOME", "XDG_CACHE_HOME", "TMPDIR"):
+        monkeypatch.setenv(name, str(home))
+    tokens: set[str] = set()
+
+    def listen(request: Request) -> None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme == "Bearer":
+            tokens.add(token)
+
+    azure.twists.append(listen)
+    azure.play = Play(steps={"prep": Step(["Running", "Completed"], log="ready\n")})
+    submit(project, stage, follow=True)
+    assert len(tokens) >= 1
+    written = [path for path in project.root.rglob("*") if path.is_file()]
+    assert any(".mlops" in path.parts for path in written)
+    federated = Path(os.environ["AZURE_FEDERATED_TOKEN_FILE"]).read_text()
+    assert not [path for path in written for token in (*tokens, federated) if token.encode() in path.read_bytes()]
+
+
 def test_a_stage_takes_only_what_it_is_for(project: Project) -> None:
     with pytest.raises(InputError, match="the pipeline 'p' does not run on stage 'prod'") as caught:
         project.check_allowed("p", "prod")
