@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ..document import Items, Scalar, Table, Value
 from ..errors import Place, Severity
+from ..references import holds_secret
 from ..spec import Report
 
 _CONDA = re.compile(r"(?:[\w./:-]+::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<rest>(?:[=<>!~ ].*)?)")
@@ -31,6 +32,7 @@ def check_conda(value: Value, report: Report) -> None:
     """Report what is wrong with a conda file or its content given in place."""
     if not isinstance(value, Table):
         return  # told by its shape
+    _check_secrets(value.get("channels"), report)
     dependencies = value.get("dependencies")
     if dependencies is None:
         report.add("bad-conda", "the conda file has no dependencies", value.place, fix="add 'dependencies:' with a list")
@@ -50,6 +52,7 @@ def check_conda(value: Value, report: Report) -> None:
                 report.add("bad-conda", "the dependencies have a second pip section", item.places["pip"],
                            why=f"conda passes over the first, on line {pip.line}", fix="make them one list")
             pip = item.places["pip"]
+            _check_secrets(section, report)
             for requirement in section.items:
                 if isinstance(requirement, Scalar) and isinstance(requirement.value, str):
                     pins += _of_pip(requirement, report)
@@ -62,6 +65,15 @@ def check_conda(value: Value, report: Report) -> None:
         report.add("no-pip", "the conda file has a pip section and no pip", dependencies.place,
                    why="conda warns, and adds one of its choice", fix="add '- pip' before it", severity=Severity.WARNING)
     _check_contradictions(pins, report)
+
+
+def _check_secrets(lines: Value | None, report: Report) -> None:
+    """Report addresses with secrets in them, without repeating them; what variables stand for is none."""
+    for line in lines.items if isinstance(lines, Items) else ():
+        if isinstance(line, Scalar) and holds_secret(re.sub(r"\$\{\w+\}:\$\{\w+\}@", "", line.text)):
+            report.add("secret", "an address holds a signature, a key or a password", line.place, severity=Severity.WARNING,
+                       why="whoever reads the file can use it, and so can who reads the environment in a workspace",
+                       fix="give the workspace a connection to the feed, and write the address without the secret")
 
 
 def _of_conda(item: Scalar, report: Report) -> list[Pin]:
