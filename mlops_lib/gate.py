@@ -84,7 +84,7 @@ class Gate:
     columns: Mapping[str, str | None] = field(default_factory=dict)
     row_ms: float | None = None
     rows_per_second: float | None = None
-    max_bytes: int | None = None
+    max_bytes: float | None = None
     tags: Mapping[str, str | None] = field(default_factory=dict)
     signature: Mapping[str, str] | None = None
     signature_of_champion: bool = False
@@ -111,7 +111,7 @@ class Gate:
             rows=_limits(table(data, "rows")), labels=_limits_of(table(data, "labels")), columns=_named(data, "columns"),
             row_ms=number(table(value, "latency"), "row_ms"),
             rows_per_second=number(table(value, "latency"), "rows_per_second"),
-            max_bytes=None if megabytes is None else int(megabytes * 2**20), tags=_named(value, "tags"),
+            max_bytes=None if megabytes is None else megabytes * 2**20, tags=_named(value, "tags"),
             signature=reading.text_map(value, "signature") if signature is not None else {} if word else None,
             signature_of_champion=word == "champion")
 

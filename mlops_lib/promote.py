@@ -274,9 +274,11 @@ def _improvement(gate: Gate, candidate: Evidence, champion: Evidence) -> Check:
     if gain == 0:
         told += ": a tie keeps the champion"
     else:
-        told += f": {'better' if gain > 0 else 'worse'} by {shown(abs(gain))}"
+        much = shown(abs(gain)) if math.isfinite(gain) else "more than a number can say"
+        told += f": {'better' if gain > 0 else 'worse'} by {much}"
         told += f", must be better by {shown(needed)}" if needed > 0 else ""
-    return Check(name="improvement", passed=gain > 0 and gain >= needed, told=told,
+    enough = gain >= needed or math.isclose(gain, needed)  # 0.3 - 0.2 is a little less than 0.1
+    return Check(name="improvement", passed=gain > 0 and enough, told=told,
                  values=values | {"improvement": _value(gain), "needed": _value(needed)})
 
 
@@ -367,7 +369,7 @@ def _costs(gate: Gate, model: Evidence) -> Iterator[Check]:
         yield Check(name=name, passed=known and limits.hold(value or 0.0),
                     told=f"{written(value or 0.0) if known else 'not measured'}, must be "
                          f"{'at least' if limits.high is None else 'at most'} {written(limit)}",
-                    values={"candidate": _value(value), "limit": limit})
+                    values={"candidate": _value(value), "limit": _value(limit)})
 
 
 def _tag(name: str, wanted: str | None, model: Evidence) -> Check:

@@ -72,6 +72,17 @@ def test_the_larger_of_the_absolute_and_the_relative_improvement_is_needed() -> 
         assert refused["improvement"].endswith(f"must be better by {needed:g}")
 
 
+@pytest.mark.parametrize(("new", "old", "needed", "passed", "words"), [
+    (0.0, -0.0, 0.0, False, "a tie"), (-0.0, 0.0, 0.0, False, "a tie"), (5e-324, 1e-323, 0.0, True, "better by 4.94066e-324"),
+    (-1e308, 1e308, 0.0, True, "better by more than a number can say"), (1e308, -1e308, 0.0, False, "worse by more than"),
+    (0.2, 0.3, 0.1, True, "better by 0.1"), (0.2001, 0.3, 0.1, False, "better by 0.0999"),
+])  # fmt: skip
+def test_numbers_at_the_edges_are_compared_as_people_would(new: float, old: float, needed: float, passed: bool, words: str) -> None:
+    decision = decide(dataclasses.replace(PLAIN, absolute=needed), model(loss=new), model("old", loss=old))
+    assert (decision.passed, words in decision.checks[-1].told) == (passed, True)
+    json.dumps(decision.to_dict(), allow_nan=False)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("goal", list(Goal))
 def test_what_is_not_finite_is_refused_on_either_side(value: float, goal: Goal) -> None:

@@ -5,6 +5,7 @@ import pytest
 from mlops_lib.document import Table, parse
 from mlops_lib.errors import Finding
 from mlops_lib.gate import Confidence, Gate, Limits, SliceLimit
+from mlops_lib.promote import Evidence, decide
 from mlops_lib.rules.gates import check_gate
 from mlops_lib.spec import KINDS, Report
 from mlops_lib.sweep import Goal
@@ -56,6 +57,13 @@ def test_what_is_written_is_read() -> None:
         tags={"owner": "ml", "stage": "3"},
         signature={"carrier": "integer"},
     )
+
+
+def test_a_size_that_no_model_has_is_no_limit() -> None:
+    found = gate(OBJECTIVE + "size: {megabytes: 1.0e+308}\n")
+    model = Evidence(model="m", digest="d", size=2**50)
+    [size] = [check for check in decide(found, model, None).checks if check.name == "size"]
+    assert (size.passed, size.values["limit"]) == (True, "inf")
 
 
 def test_what_is_not_written_is_not_asked_for() -> None:

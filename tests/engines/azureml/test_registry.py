@@ -141,10 +141,11 @@ def test_what_must_not_pass_is_refused_and_changes_nothing(place: Place, azure: 
     place.promote(good, source=place.target, target=qa)
     before = state(azure, qa)
 
-    def refusal(loss: float, of: Callable[[Evidence], Evidence] = lambda evidence: evidence) -> list[str]:
-        def known(version: ModelVersion, champion: ModelVersion | None) -> tuple[Evidence, Evidence | None]:
-            ours, theirs = place.known(version, champion)
-            return of(ours), theirs
+    def refusal(loss: float, of: Callable[[Evidence], Evidence] = lambda evidence: evidence,
+                champion: Callable[[Evidence], Evidence] = lambda evidence: evidence) -> list[str]:
+        def known(version: ModelVersion, current: ModelVersion | None) -> tuple[Evidence, Evidence | None]:
+            ours, theirs = place.known(version, current)
+            return of(ours), champion(theirs) if theirs is not None else None
 
         decision, stored = promote(place.here, place.make(loss), qa, REQUEST, known)
         assert stored is None
@@ -157,6 +158,8 @@ def test_what_must_not_pass_is_refused_and_changes_nothing(place: Place, azure: 
     assert refusal(0.1, lambda evidence: dataclasses.replace(evidence, metrics={})) == ["metrics", "improvement"]
     other = dataclasses.replace(DATA, digest="sha256:2")
     assert refusal(0.2, lambda evidence: dataclasses.replace(evidence, data=other)) == ["same data"]
+    assert refusal(0.15, champion=lambda evidence: Evidence(model="old", digest=evidence.digest)) == ["same data", "improvement"]
+    assert refusal(0.12, champion=lambda evidence: dataclasses.replace(evidence, metrics={"loss": math.inf})) == ["improvement"]
 
     better = place.make(0.3)
     _, stored = place.promote(better)
