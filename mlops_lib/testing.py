@@ -5,11 +5,8 @@ pytest finds it by itself where mlops-lib is installed. It loads nothing else be
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import itertools
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
 
     from .emulator import Emulator
     from .infra import Stage
+    from .loopback import Guard
 
 _NUMBERS = itertools.count(1)
 
@@ -90,43 +88,24 @@ def azure_ml(azure_ml_emulator: Emulator, loopback_only: None, monkeypatch: pyte
         pytest.fail(f"wanted to reach {', '.join(refused)}, which is not of the local Azure ML")
 
 
+@pytest.fixture(scope="session")
+def _loopback_guard(tmp_path_factory: pytest.TempPathFactory) -> Guard:
+    from .loopback import Guard
+
+    return Guard(tmp_path_factory.mktemp("loopback"))
+
+
 @pytest.fixture
-def loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Lets the test's own process reach nothing but this machine; one that tries to fails, whatever it makes of the error."""
-    reached: list[str] = []
-    connect, connect_ex, look_up = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+def loopback_only(_loopback_guard: Guard, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Lets nothing but this machine be reached by the test's process, nor by Python processes that it starts.
 
-    def check(host: object) -> None:
-        if not _is_here(host):
-            reached.append(str(host))
-            raise ConnectionRefusedError(f"{host} is not this machine, and loopback_only lets nothing else be reached")
-
-    def guarded_connect(self: socket.socket, address: Any) -> None:
-        if self.family in (socket.AF_INET, socket.AF_INET6):
-            check(address[0])
-        connect(self, address)
-
-    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
-        if self.family in (socket.AF_INET, socket.AF_INET6):
-            check(address[0])
-        return connect_ex(self, address)
-
-    def guarded_look_up(host: Any, *arguments: Any, **more: Any) -> Any:
-        check(host)
-        return look_up(host, *arguments, **more)
-
-    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
-    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
-    monkeypatch.setattr(socket, "getaddrinfo", guarded_look_up)
-    yield
+    A test that tries to fails, whatever it makes of the error. Children have to get the process's variables; other programs
+    than Python, and Python that is told to heed no variables, are not held back.
+    """
+    for name, value in _loopback_guard.variables(os.environ).items():
+        monkeypatch.setenv(name, value)
+    with _loopback_guard.on():
+        yield
+    reached = _loopback_guard.reached()
     if reached:
-        pytest.fail(f"wanted to reach {', '.join(dict.fromkeys(reached))}, and only this machine may be reached")
-
-
-def _is_here(host: object) -> bool:
-    text = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-    if text in (None, "", "localhost"):
-        return True
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(str(text).partition("%")[0]).is_loopback
-    return text == socket.gethostname()
+        pytest.fail(f"wanted to reach {', '.join(reached)}, and only this machine may be reached")

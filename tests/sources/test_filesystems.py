@@ -177,6 +177,11 @@ def test_an_azure_url_names_its_account_and_container(url: str, host: str, path:
 
 def test_an_account_that_nobody_answers_for_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING", raising=False)
+
+    def unknown(*asked: object, **more: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(Unreachable, match=r"'https://acc\.blob\.core\.invalid/' could not be reached"):
         StoredTree("abfss://c@acc.dfs.core.invalid/x")
 
