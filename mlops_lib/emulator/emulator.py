@@ -172,6 +172,7 @@ class Emulator:
             if fault is not None and (self._closing.wait(fault.delay) or fault.reset):
                 raise Dropped(reset=True)
             response = fault.answer() if fault is not None else None
+            handled = response is None
             if response is None:
                 route, response = self._handled(service, request)
             if fault is not None and fault.lost:
@@ -180,8 +181,8 @@ class Emulator:
             self._note(service, request, route, 0, at, start)
             raise
         self._note(service, request, route, response.status, at, start)
-        if service is Service.BLOB:
-            return response
+        if service is Service.BLOB and handled:
+            return response  # with Azurite's own ids
         identity = request.headers.get("x-ms-client-request-id") or secrets.token_hex(16)
         return Response(status=response.status, body=response.body, headers={
             "x-ms-request-id": secrets.token_hex(16), "x-ms-client-request-id": identity, **response.headers})

@@ -6,6 +6,7 @@ anew every few minutes, a managed identity's comes from the machine's host, and 
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import subprocess
@@ -134,15 +135,23 @@ class Credential:
             self._scopes = {**dict(list(self._scopes.items())[-20:]), token.token: scopes}
             return token
 
-    def renewed(self, token: str) -> str | None:
-        """Another token in the place of one that was refused; None when there is no other."""
+    def renewed(self, token: str, claims: str = "") -> str | None:
+        """Another token in the place of one that was refused; None when there is no other.
+
+        Args:
+            token: The one that was refused.
+            claims: What the new one has to claim; JSON.
+
+        Raises:
+            StageError: none is given.
+        """
         with self._lock:
             scopes = self._scopes.get(token)
             if scopes is None or self._found is None:
                 return None
             way, _ = self._found
             self._found = way, way.build()  # the old one would give what it remembers
-            fresh = self._token(*self._found, scopes, {})
+            fresh = self._token(*self._found, scopes, {"claims": claims} if claims else {})
             self._scopes[fresh.token] = scopes
             return fresh.token
 
@@ -169,8 +178,11 @@ class Credential:
             with sdk.quiet():
                 return _plain(credential.get_token(*scopes, **options))
         except Exception as error:
+            fix = way.fix
+            if options.get("claims") and fix.startswith("az login"):
+                fix += f' --claims-challenge "{base64.b64encode(options["claims"].encode()).decode()}"'
             raise StageError(f"{way.name} gives no token any more, for stage {self._stage!r}", why=_explained(error),
-                             fix=way.fix) from None
+                             fix=fix) from None
 
 
 def _plain(token: Any) -> Token:

@@ -22,7 +22,7 @@ from . import preflight, resolving, sdk
 from .downloading import download
 from .following import Following, Pace, waiting
 from .history import State
-from .problems import misses
+from .problems import answered, misses
 from .registration import Registration
 from .submission import Submission
 from .workspace import Workspace
@@ -63,6 +63,7 @@ class AzureEngine:
         self._workspace, self._submission, self._catalogue, self._store = workspace, submission, catalogue, store
         self._wishes = wishes or Wishes()
         self._cost: Cost | None = None
+        self._unsure = False
 
     def submit(self, plan: Plan, *, request: Mapping[str, Any], listener: Listener = lambda event: None) -> Run:
         """Run *plan* to its end, or until it is submitted when nobody wants to follow it.
@@ -88,7 +89,7 @@ class AzureEngine:
 
     def launch(self, plan: Plan, start: Callable[[], None], *, request: Mapping[str, Any],
                listener: Listener = lambda event: None) -> Run:
-        """As :meth:`submit`, of a job that *start* makes, unless it is there."""
+        """As :meth:`submit`, of a job that *start* makes by :meth:`send`, unless it is there."""
         name = self._submission.name
         record = RunRecord(id=name, pipeline=plan.graph.name, status=Status.RUNNING, started=time.time(), request=request,
                            stage=self._workspace.stage.name, url=self._workspace.studio(name))
@@ -97,6 +98,12 @@ class AzureEngine:
                 start()
         except KeyboardInterrupt:
             raise self._interrupted_early(record, plan) from None
+        except MlopsError as error:
+            if not self._unsure:
+                raise
+            self._note(record, plan)
+            raise StageError(error.what, why=error.why,
+                             fix=f"it may have arrived all the same: mlops runs show {name}") from error
         record = dataclasses.replace(record, started=time.time())
         self._note(record, plan)
         listener(RunStarted(name, plan))
@@ -134,14 +141,25 @@ class AzureEngine:
 
     def _send(self, registration: Registration) -> None:
         job = registration.job()
+        self.send(f"submit the pipeline {self._submission.job.display_name or self._submission.name!r}",
+                  lambda: self._workspace.client.jobs.create_or_update(job, skip_validation=True))
+
+    def send(self, doing: str, call: Callable[[], Any], *, at: str = "") -> None:
+        """Make the job by *call*, whose answer may be lost, and not the job.
+
+        Raises:
+            MlopsError: there is no job; or nobody knows, which :meth:`launch` then says.
+        """
         try:
-            self._workspace.call(
-                f"submit the pipeline {self._submission.job.display_name or self._submission.name!r}",
-                lambda: self._workspace.client.jobs.create_or_update(job, skip_validation=True),
-                seconds=self._workspace.patience.submit)
-        except MlopsError:
-            if not self._exists():  # the answer may have been lost, and not the job
-                raise
+            self._workspace.call(doing, call, seconds=self._workspace.patience.submit, at=at)
+        except MlopsError as error:
+            self._unsure = isinstance(error, StageError) and not answered(error)
+            try:
+                if self._exists():
+                    return
+            except MlopsError:
+                self._unsure = True
+            raise
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from .history import OVER, History, State
 from .logs import Log
 from .measures import NOTHING, Logged, Measures
 from .nodes import Nodes
+from .problems import denied
 from .trials import Trials
 from .workspace import Workspace
 
@@ -91,9 +92,9 @@ class Following:
             try:
                 state = self.look(listener)
                 failures = 0
-            except MlopsError:
+            except MlopsError as error:
                 failures += 1
-                if failures >= _AGAIN:
+                if failures >= _AGAIN or denied(error):
                     raise
             else:
                 if state.over:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ...catalogue import Catalogue, parse_asset
-from ...errors import InputError, MlopsError, StageError, did_you_mean, listing
+from ...errors import InputError, StageError, did_you_mean, listing
 from ...fingerprint import Facts
 from ...graph import Graph, Step
 from ...inspection import is_local, local_path
@@ -94,7 +94,7 @@ class Invocation:
         outputs = {name: JobOutput(type=kind) for name, kind in self.outputs.items()}
         submission = Submission(name=job, job=PipelineJob(jobs={}, outputs=outputs), text="", folder="", environments={})
         engine = AzureEngine(self._workspace, submission, catalogue, store, wishes)
-        return engine.launch(self._plan(), lambda: self._send(job, given), request=request, listener=listener)
+        return engine.launch(self._plan(), lambda: self._send(engine, job, given), request=request, listener=listener)
 
     def _name(self, parts: Any) -> str:
         stem = re.sub(r"[^A-Za-z0-9]+", "-", self.pipeline).strip("-").lower()[:40] or "run"
@@ -146,7 +146,7 @@ class Invocation:
 
     # --- the job -----------------------------------------------------------------------------------------------------
 
-    def _send(self, job: str, given: Mapping[str, tuple[str, str]]) -> None:
+    def _send(self, engine: AzureEngine, job: str, given: Mapping[str, tuple[str, str]]) -> None:
         ml, fields = sdk.module("azure.ai.ml"), sdk.module("azure.ai.ml.constants._endpoint").EndpointInvokeFields
         inputs = {name: ml.Input(type=kind, path=value) if kind in DATA_TYPES else ml.Input(type=kind, default=value)
                   for name, (kind, value) in given.items()}
@@ -155,14 +155,10 @@ class Invocation:
         fields.DEFAULT_HEADER.pop(fields.MODEL_DEPLOYMENT, None)
         try:
             with sdk.muted():
-                self._workspace.call(
+                engine.send(
                     f"invoke the batch endpoint {self._endpoint.name!r}", at=f"the batch endpoint {self._endpoint.name!r}",
                     call=lambda: self._workspace.client.batch_endpoints.invoke(
-                        self._endpoint.name, inputs=inputs or None, job_name=job, experiment_name=self.pipeline, **named),
-                    seconds=self._workspace.patience.submit)
-        except MlopsError:
-            if self._workspace.find(f"jobs/{job}", doing=f"look for the job {job!r}") is None:
-                raise  # else its answer was lost, and not the job
+                        self._endpoint.name, inputs=inputs or None, job_name=job, experiment_name=self.pipeline, **named))
         finally:
             fields.DEFAULT_HEADER.pop(fields.MODEL_DEPLOYMENT, None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -31,15 +31,22 @@ class Named:
         kind: ``compute``, ``datastore``, ``data asset``, ``model``, ``environment`` or ``component``.
         version: None for the latest, and for what has no versions.
         place: Where it is named.
+        jobs: The jobs that want it.
     """
 
     kind: str
     name: str
     version: str | None = None
     place: Place = NOWHERE
+    jobs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name!r}{f' version {self.version}' if self.version else ''}{_at(self.place)}"
+        return f"{self.kind} {self.name!r}{f' version {self.version}' if self.version else ''}{_at(self.place)}{self.wanted}"
+
+    @property
+    def wanted(self) -> str:
+        """Who wants it, in words that follow its name."""
+        return f" for {'job' if len(self.jobs) == 1 else 'jobs'} {listing(map(repr, self.jobs), 4)}" if self.jobs else ""
 
 
 def _at(place: Place) -> str:
@@ -59,7 +66,9 @@ def named(job: PipelineJob, graph: Graph) -> tuple[Named, ...]:
     """
     found: dict[tuple[str, str, str | None], Named] = {}
     for one in (*_components(job), *_named(graph, job.places.get("settings", job.places.get("compute", NOWHERE)))):
-        found.setdefault((one.kind, one.name, one.version), one)
+        key = one.kind, one.name, one.version
+        known = found.setdefault(key, one)
+        found[key] = replace(known, jobs=tuple(dict.fromkeys((*known.jobs, *one.jobs))))
     return tuple(found.values())
 
 
@@ -70,7 +79,7 @@ def _components(pipeline: PipelineJob | PipelineComponent) -> Iterator[Named]:
     for node in pipeline.jobs.values():
         asset = parse_asset(node.reference) if node.reference is not None else None
         if asset is not None:
-            yield Named("component", asset.name, asset.version, node.places.get("component", node.place))
+            yield Named("component", asset.name, asset.version, node.places.get("component", node.place), (node.name,))
         elif isinstance(node.component, PipelineComponent):
             yield from _components(node.component)
 
@@ -78,30 +87,30 @@ def _components(pipeline: PipelineJob | PipelineComponent) -> Iterator[Named]:
 def _named(graph: Graph, defaults: Place) -> Iterator[Named]:
     if graph.default_datastore:
         yield Named("datastore", graph.default_datastore.removeprefix("azureml:"), None, defaults)
-    for step in graph.steps.values():
+    for name, step in graph.steps.items():
         compute = (step.compute or "").removeprefix("azureml:")
         if compute and compute not in _BUILT_IN and "/" not in compute and "${{" not in compute:
-            yield Named("compute", compute, None, step.job.places.get("compute", defaults))
+            yield Named("compute", compute, None, step.job.places.get("compute", defaults), (name,))
         asset = parse_asset(step.environment) if isinstance(step.environment, str) else None
         if asset is not None and not asset.name.startswith("AzureML-"):
             place = step.job.places.get("environment") or step.component.places.get("environment", NOWHERE)
-            yield Named("environment", asset.name, asset.version, place)
+            yield Named("environment", asset.name, asset.version, place, (name,))
         for given in step.inputs.values():
             if isinstance(given, External):
-                yield from _of_data(given)
+                yield from _of_data(given, name)
 
 
-def _of_data(given: External) -> Iterator[Named]:
+def _of_data(given: External, job: str) -> Iterator[Named]:
     reference = _in_datastore(given.path)
     if reference is not None:
-        yield Named("datastore", reference.datastore, None, given.place)
+        yield Named("datastore", reference.datastore, None, given.place, (job,))
     elif (asset := parse_asset(given.path)) is not None:
         kind = "model" if given.type in MODEL_TYPES else "data asset"
         if asset.label not in (None, "latest"):
             raise InputError(f"{given.path!r} names the {kind} by the label {asset.label!r}", place=given.place,
                              why="labels become versions in the pipeline itself, and not in the files that it names",
                              fix=f"make it an input of the pipeline, or write azureml:{asset.name}:VERSION")
-        yield Named(kind, asset.name, asset.version, given.place)
+        yield Named(kind, asset.name, asset.version, given.place, (job,))
 
 
 class _Look(NamedTuple):
@@ -155,7 +164,7 @@ def _judged(workspace: Workspace, looks: Sequence[_Look]) -> list[str]:
 
 def _look(workspace: Workspace, one: Named, catalogue: Catalogue) -> _Look:
     segment = f"{_SEGMENTS[one.kind]}/{one.name}" + (f"/versions/{one.version}" if one.version else "")
-    found = workspace.find(segment, doing=f"look for {one.kind} {one.name!r}")
+    found = workspace.find(segment, doing=f"look for {one.kind} {one.name!r}{one.wanted}")
     if found is not None:
         return _Look(_unfit(one, found.get("properties") or {}))
     path = _of_project(one, catalogue) if one.kind == "environment" else None

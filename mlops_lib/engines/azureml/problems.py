@@ -81,6 +81,11 @@ def answered(error: MlopsError) -> bool:
     return any(_status(link) is not None for link in _chain(error))
 
 
+def denied(error: MlopsError) -> bool:
+    """Whether Azure has refused who asks: to ask again would change nothing."""
+    return any(_status(link) in (401, 403) for link in _chain(error))
+
+
 def misses(error: MlopsError) -> bool:
     """Whether Azure has refused what it was given, or what that names is not there."""
     return isinstance(error, InputError) or any(_status(link) == 404 for link in _chain(error))

@@ -22,10 +22,13 @@ _UNDER_WAY: Final = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
 _AGAIN: Final = 0.4  # of the time, after which another connection is tried: the packet that asked for the first may be lost
 
 _LATER: Final = 1.25  # after what is told without any waiting
+_MOMENTS: Final = (0, 1, 2, 4)  # pauses before looks at somebody in trouble, in those before a second attempt
 
 
 def unreached(host: str, path: str, patience: Patience, slow: Callable[[], None] = lambda: None) -> str:
-    """Why nobody at *host* answers over HTTPS, in words; empty when somebody does, whatever the answer is.
+    """Why nobody at *host* answers over HTTPS, in words; empty when somebody does.
+
+    Whatever the answer is, it is one, unless it tells of trouble at that end (5xx), and goes on so.
 
     A connection is the work of the systems at both ends: a busy process, here or there, does not delay it, so that a second of
     silence means that nobody is there. An answer is waited for longer: machines that are busy give it late.
@@ -46,12 +49,12 @@ def unreached(host: str, path: str, patience: Patience, slow: Callable[[], None]
             # bounded: the look-up of a name knows no limits
             addresses = bounded(lambda: socket.getaddrinfo(name, port, type=socket.SOCK_STREAM), patience.storage)
             knock(addresses, patience.silent)
-            bounded(lambda: _ask(url, patience.storage), patience.storage)
+            trouble: str = bounded(lambda: _trouble(url, patience), patience.storage)
     except TimeoutError:
         return f"nobody takes a connection at {_told(addresses)}{through}"
     except (OutOfTime, OSError, core.AzureError) as error:
         return f"{_words(error)}{through}"
-    return ""
+    return f"{trouble}{through}" if trouble else ""
 
 
 def knock(addresses: list[Any], seconds: float) -> None:
@@ -98,13 +101,21 @@ def _proxy(url: str) -> tuple[str, int] | None:
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _ask(url: str, seconds: float) -> None:
+def _trouble(url: str, patience: Patience) -> str:
+    """What is wrong with who answers there; the SDK would try an upload for a minute and a half."""
     inner = sdk.module("azure.core.pipeline.transport").RequestsTransport()
+    request = sdk.module("azure.core.rest").HttpRequest("GET", url)
+    transport = Transport(inner, patience=Patience(attempts=1, connect=patience.storage, read=patience.storage))
     try:
-        request = sdk.module("azure.core.rest").HttpRequest("GET", url)
-        Transport(inner, patience=Patience(attempts=1, connect=seconds, read=seconds)).send(request)
+        for pause in _MOMENTS:
+            time.sleep(pause * patience.pause)
+            response = transport.send(request)
+            if response.status_code < 500:
+                return ""
     finally:
         inner.close()
+    identity = response.headers.get("x-ms-request-id", "")
+    return f"it answers HTTP {response.status_code}{f', request {identity}' if identity else ''}"
 
 
 def _words(error: Exception) -> str:

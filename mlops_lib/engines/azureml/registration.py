@@ -117,7 +117,7 @@ class Registration:
             key = environment_key(self._submission.environments.get(part.name), self._store)
             if key:
                 groups.setdefault(f"environment {key}", []).append(part)
-        ids = self._known.find(groups)
+        ids = self._remembered(groups)
         missing = [key for key in groups if key not in ids]
 
         def register(key: str) -> str:
@@ -165,7 +165,7 @@ class Registration:
         groups: dict[str, list[_Part]] = {}
         for part in parts:
             groups.setdefault(f"component {told[part.name]}", []).append(part)
-        ids = self._known.find(groups)
+        ids = self._remembered(groups)
         missing = [key for key in groups if key not in ids]
         for wave in waves(missing, lambda key: self._facts.code.get(groups[key][0].name) or key):
             fresh = self._workspace.each(lambda key: self._register(groups[key][0]), wave)
@@ -179,8 +179,12 @@ class Registration:
                                     lambda: sdk.register_anonymously(self._workspace.client, part.theirs),
                                     seconds=self._workspace.patience.upload)
 
-    def _note(self, ids: dict[str, str], fresh: Mapping[str, str]) -> None:
+    def _remembered(self, contents: Iterable[str]) -> dict[str, str]:
+        ids = self._known.find(contents)
         self.used_memory = self.used_memory or bool(ids)
+        return ids
+
+    def _note(self, ids: dict[str, str], fresh: Mapping[str, str]) -> None:
         ids.update(fresh)
         self._known.remember(fresh)
 

@@ -6,11 +6,13 @@ as a Retry-After says, and give up at once when a POST meets a closed connection
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import random
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
@@ -107,17 +109,18 @@ class Transport:
 
     Args:
         inner: Sends one request once.
-        renewed: Gives another token in the place of one that was refused.
+        renewed: Gives another token in the place of one that was refused, for which it has to claim what is given; often "".
         patience: How long and how often to try.
 
     Attributes:
         sent: How many requests went out, attempts counted.
     """
 
-    def __init__(self, inner: Any, renewed: Callable[[str], str | None] = lambda token: None,
+    def __init__(self, inner: Any, renewed: Callable[[str, str], str | None] = lambda token, claims: None,
                  patience: Patience | None = None) -> None:
         self._inner, self._renewed, self._patience = inner, renewed, patience or Patience()
         self._lock = threading.Lock()
+        self._refused: dict[str, str] = {}  # tokens, and what is sent in their place: the SDK's clients remember theirs
         core = sdk.module("azure.core.exceptions")
         self._broken = core.ServiceRequestError, core.ServiceResponseError
         self.sent = 0
@@ -146,6 +149,9 @@ class Transport:
             OutOfTime: the time that the operation has is over.
         """
         renewed = False
+        known = self._refused.get(request.headers.get("Authorization", ""))
+        if known is not None:
+            request.headers["Authorization"] = known
         for attempt in range(1, self._patience.attempts + 1):
             last = attempt == self._patience.attempts
             try:
@@ -181,14 +187,12 @@ class Transport:
             return self._inner.send(request, **{**options, **told})
 
     def _renew(self, request: Any, response: Any) -> bool:
-        """Put another token into a request whose own was refused; a challenge with claims is for the SDK to meet."""
-        if "claims=" in response.headers.get("WWW-Authenticate", ""):
-            return False
+        """Put another token into a request whose own was refused."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        fresh = self._renewed(token) if scheme == "Bearer" else None
+        fresh = self._renewed(token, _claims(response.headers)) if scheme == "Bearer" else None
         if fresh is None or fresh == token:
             return False
-        request.headers["Authorization"] = f"Bearer {fresh}"
+        self._refused[f"Bearer {token}"] = request.headers["Authorization"] = f"Bearer {fresh}"
         return True
 
     def _pause(self, attempt: int) -> float:
@@ -197,10 +201,7 @@ class Transport:
 
     def _asked(self, response: Any, attempt: int) -> float:
         """The pause that a server asks for, within bounds."""
-        for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("Retry-After", 1.0)):
-            with contextlib.suppress(ValueError):
-                return min(max(float(response.headers.get(name, "")) * unit, 0.0), self._patience.longest)
-        return self._pause(attempt)
+        return asked(response.headers, otherwise=self._pause(attempt), longest=self._patience.longest)
 
     def _may_wait(self, pause: float) -> bool:
         remaining = left()
@@ -208,6 +209,27 @@ class Transport:
 
     def _wait(self, pause: float) -> None:
         time.sleep(pause)
+
+
+def asked(headers: Mapping[str, str], *, otherwise: float, longest: float) -> float:
+    """The seconds that an answer wants to be waited, at most *longest*; *otherwise* when it does not say, or gives a date."""
+    for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("Retry-After", 1.0)):
+        with contextlib.suppress(ValueError):
+            told = float(headers.get(name, "")) * unit
+            if told >= 0:  # which "nan" is not
+                return min(told, longest)
+    return otherwise
+
+
+def _claims(headers: Mapping[str, str]) -> str:
+    """What a token has to claim, as the challenge of an answer says; empty when it asks for nothing special."""
+    found = re.search(r'claims="([^"]+)"', headers.get("WWW-Authenticate", ""))
+    if found is None:
+        return ""
+    with contextlib.suppress(ValueError):
+        text = found[1].rstrip("=")
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_").decode()
+    return ""
 
 
 def bounded(call: Callable[[], Any], seconds: float) -> Any:
@@ -244,7 +266,7 @@ def bounded(call: Callable[[], Any], seconds: float) -> Any:
     return result[0]
 
 
-def connect(renewed: Callable[[str], str | None], patience: Patience | None = None) -> Transport:
+def connect(renewed: Callable[[str, str], str | None], patience: Patience | None = None) -> Transport:
     """A transport for all clients of a process: connections are made once, and kept."""
     requests = sdk.module("requests")
     session = requests.Session()

@@ -16,12 +16,13 @@ from ...infra import Stage
 from . import sdk
 from .credentials import Credential
 from .problems import explained
-from .transport import Patience, Transport, bounded, connect
+from .transport import Patience, Transport, asked, bounded, connect
 
 MANAGEMENT: Final = "https://management.azure.com"
 _SCOPE: Final = f"{MANAGEMENT}/.default"
 _VERSION: Final = "2024-10-01"
 _THREADS: Final = 16
+_LOOK_AGAIN_S, _LONGEST_S = 2.0, 10.0  # between two looks at a long operation
 
 Result = TypeVar("Result")
 
@@ -257,8 +258,7 @@ class Workspace:
                 return
             if status in ("Failed", "Canceled"):
                 raise exceptions.HttpResponseError(response=response)
-            asked = response.headers.get("retry-after-ms")
-            time.sleep(float(asked) / 1000 if asked else min(float(response.headers.get("Retry-After") or 2.0), 10.0))
+            time.sleep(asked(response.headers, otherwise=_LOOK_AGAIN_S, longest=min(_LONGEST_S, self.patience.longest)))
 
     def pages(self, path: str, *, doing: str, host: str = MANAGEMENT, version: str | None = _VERSION,
               may_lack: bool = False) -> Iterator[Mapping[str, Any]]:
@@ -292,8 +292,8 @@ class Workspace:
             raise InputError(f"stage {self.stage.name!r}: nothing there has a name with a '.' or '..' for a part",
                              why=f"it was to be found at {path.removeprefix(self.path)}", fix="correct the name")
         rest, exceptions = sdk.module("azure.core.rest"), sdk.module("azure.core.exceptions")
-        asked = {**({"api-version": version} if version else {}), **query}
-        url = f"{host}{path}" + (("&" if "?" in path else "?") + urlencode(asked) if asked else "")
+        wanted = {**({"api-version": version} if version else {}), **query}
+        url = f"{host}{path}" + (("&" if "?" in path else "?") + urlencode(wanted) if wanted else "")
         headers = {"Authorization": f"Bearer {self._credential.get_token(_SCOPE).token}", "Accept": "application/json",
                    **(more or {})}
         request = rest.HttpRequest(method, url, headers=headers, **({"json": body} if body is not None else {}))

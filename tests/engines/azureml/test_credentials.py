@@ -141,3 +141,12 @@ def test_the_local_azure_ml_signs_us_in_whichever_credential_others_have(
     found = Credential("dev", azure.setup.tenant, told)
     assert found.get_token(SCOPE).token
     assert found.way == "workload identity (OIDC)"
+
+
+def test_what_a_token_has_to_claim_is_in_the_command_with_which_people_sign_in(az: Any) -> None:
+    az('echo \'{"accessToken": "t-1", "expires_on": 4102444800, "expiresOn": "2100-01-01 00:00:00.000000"}\'')
+    credential = Credential("dev", "11111111-1111-4111-8111-111111111111", {})
+    token = credential.get_token(SCOPE).token
+    with pytest.raises(StageError, match="Azure CLI gives no token any more") as caught:
+        credential.renewed(token, '{"a": 1}')
+    assert caught.value.fix == 'az login --tenant 11111111-1111-4111-8111-111111111111 --claims-challenge "eyJhIjogMX0="'

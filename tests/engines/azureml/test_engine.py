@@ -193,8 +193,8 @@ def test_all_that_a_stage_lacks_is_told_before_anything_is_sent(project: Project
     assert str(caught.value) == """\
 stage 'dev' lacks 3 things that the pipeline needs
   why: no datastore 'rwa' (pipelines/p.yml:4:11); Terraform made raw: did you mean 'raw'?
-       no compute 'gpu' (pipelines/p.yml:4:11); Terraform made cpu: did you mean 'cpu'?
-       no data asset 'rows' version 3 (pipelines/p.yml:6:33); run the pipeline that registers it: mlops run PIPELINE --on dev
+       no compute 'gpu' (pipelines/p.yml:4:11) for jobs 'prep', 'train'; Terraform made cpu: did you mean 'cpu'?
+       no data asset 'rows' version 3 (pipelines/p.yml:6:33) for job 'prep'; run the pipeline that registers it: mlops run PIPELINE --on dev
   fix: see: mlops stage show dev"""
     assert not [call for call in azure.told() if call.startswith(("PUT", "POST"))]
 

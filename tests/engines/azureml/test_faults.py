@@ -3,14 +3,23 @@
 What passes is tried again, what lasts is told in bounded time, and however it goes there is never a second job.
 """
 
+import base64
 import dataclasses
+import json
+import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
+from mlops_lib.emulator import Fault
+from mlops_lib.emulator.router import Service
+from mlops_lib.emulator.wire import Request, Response
 from mlops_lib.engines import Run
+from mlops_lib.engines.azureml import sdk
 from mlops_lib.engines.azureml.transport import Patience
+from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import InputError, MlopsError, StageError
 from mlops_lib.infra import Stage
 from mlops_lib.project import Project
@@ -21,6 +30,7 @@ from .stage import Play, ScriptedAzure, Step
 
 # Nothing here waits longer than that, whatever Azure does.
 QUICK = Patience(attempts=3, connect=10.0, read=10.0, pause=0.001, longest=0.01, storage=30.0, call=30.0, upload=30.0, submit=30.0)
+BOUND_S = 15.0  # a fault that is waited for takes 30 s and more; two busy cores take a few
 
 # What a first submission asks for, in its order.
 OPERATIONS = {
@@ -34,7 +44,9 @@ OPERATIONS = {
     "register the component": "PUT */components/*",
     "submit": "PUT */jobs/*",
 }  # fmt: skip
-PASSING = ["status=408", "status=429 retry-after=3600", "status=500", "status=503", "reset", "lost", "delay=3600"]
+TWICE = ["status=408", "status=429", "status=429 retry-after=3600", "status=500", "status=503", "reset", "lost"]
+PASSING = [*(f"{fault} times=2" for fault in TWICE), "delay=3600 times=1"]
+GATEWAY = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body></html>"
 JUDGED = {400: InputError, 401: StageError, 403: StageError, 404: StageError, 409: InputError, 412: InputError}
 
 
@@ -46,37 +58,105 @@ def small(tmp_path: Path) -> Project:
 
 
 def run(project: Project, stage: Stage, fault: str = "", **wishes: Any) -> Run:
-    """Run it there, and wait for an answer that is late for less than half a second."""
+    """Run it there, and wait for an answer that is late for less than half a second. It is over soon, one way or another."""
     patience = dataclasses.replace(QUICK, read=0.4) if "delay" in fault else QUICK
     job, name, catalogue = project.load("p")
-    return project.run_on(stage, job, name, catalogue, request={}, **{"follow": False, "patience": patience, **wishes})
+    sdk.module("azure.ai.ml")  # which takes seconds, once
+    begin = time.monotonic()
+    try:
+        return project.run_on(stage, job, name, catalogue, request={}, **{"follow": False, "patience": patience, **wishes})
+    finally:
+        took = time.monotonic() - begin
+        assert took < BOUND_S, f"it took {took:.1f} s"
 
 
-# --- storage: first, since the SDK goes on trying for a while after nobody waits for it any more ------------------------
+class Answers:
+    """A twist: *response* to the next requests, so many, that *operation* is about."""
+
+    def __init__(self, operation: str, response: Response, times: int = 10**9) -> None:
+        self._fault, self._response, self.left = Fault.parse(f"{operation} status=500"), response, times
+
+    def __call__(self, request: Request) -> Response | None:
+        if not self.left or not self._fault.concerns(request):
+            return None
+        self.left -= 1
+        return self._response
+
+
+# --- storage ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("fault", "words"), [
-    ("status=503", "no answer within"), ("reset", "no answer within"), ("status=403 code=AuthorizationPermissionMismatch", "HTTP 403"), ("status=404", "HTTP 404"), ("status=409", "HTTP 409"),
+    ("status=503", "no answer"), ("reset", "no answer"), ("status=403 code=AuthorizationPermissionMismatch", "HTTP 403"),
+    ("status=403 code=AuthorizationFailure", "HTTP 403"), ("status=404", "HTTP 404"), ("status=409", "HTTP 409"),
 ])  # fmt: skip
 def test_an_upload_that_fails_is_told_in_the_time_that_it_has(small: Project, stage: Stage, azure: ScriptedAzure, fault: str, words: str) -> None:
     azure.faults.add(f"PUT *.blob.core.windows.net/*main.py {fault}")
     with pytest.raises(MlopsError, match="could not register the component of job 'only'") as caught:
-        run(small, stage, patience=dataclasses.replace(QUICK, upload=0.8) if words == "no answer within" else QUICK)
+        run(small, stage, patience=dataclasses.replace(QUICK, upload=0.8) if words == "no answer" else QUICK)
     assert words in caught.value.why
+    assert ("'Storage Blob Data Contributor'" in caught.value.fix) == ("403" in fault)
     assert azure.jobs == {}
+
+
+@pytest.mark.parametrize(("fault", "words"), [
+    ("status=503", "'stmlopsdev' cannot be reached at stmlopsdev.blob.core.windows.net: it answers HTTP 503, request "),
+    ("reset", "'stmlopsdev' cannot be reached at stmlopsdev.blob.core.windows.net: "),
+])  # fmt: skip
+def test_storage_that_fails_from_the_start_is_told_before_anything_is_sent(
+        small: Project, stage: Stage, azure: ScriptedAzure, fault: str, words: str) -> None:
+    azure.faults.add(f"* *.blob.core.windows.net/* {fault}")
+    with pytest.raises(StageError, match="lacks something that the pipeline needs") as caught:
+        run(small, stage)
+    assert words in caught.value.why
+    assert not [call for call in azure.told() if call.startswith(("PUT", "POST"))]
+
+
+def test_storage_that_is_in_trouble_for_a_moment_is_waited_for(small: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.faults.add("GET *.blob.core.windows.net/* status=503 times=2")
+    submitted = run(small, stage)
+    assert azure.faults.unspent() == ()
+    assert list(azure.jobs) == [submitted.id]
+
+
+def test_keys_that_may_not_be_read_are_done_without(small: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    with Workspace(stage) as workspace:
+        place = "datastores/workspaceblobstore"
+        told = workspace.find(place, doing="read it")["properties"]
+        key = {"credentialsType": "AccountKey", "secrets": {"secretsType": "AccountKey", "key": "none"}}
+        workspace.put(place, {"properties": {**told, "credentials": key}}, doing="give it a key")
+    azure.faults.add("POST */listsecrets status=403")
+    submitted = run(small, stage)
+    assert [call.status for call in azure.requests() if call.path.lower().endswith("/listsecrets")] == [403]
+    assert list(azure.jobs) == [submitted.id]
 
 
 # --- the workspace ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", PASSING)
-def test_what_passes_once_for_everything_makes_one_job(small: Project, stage: Stage, azure: ScriptedAzure, fault: str) -> None:
+def test_what_passes_for_everything_makes_one_job(small: Project, stage: Stage, azure: ScriptedAzure, fault: str) -> None:
     for operation in OPERATIONS.values():
-        azure.faults.add(f"{operation} {fault} times=1")
+        azure.faults.add(f"{operation} {fault}")
     submitted = run(small, stage, fault)
     assert azure.faults.unspent() == (), "these met nobody"
     assert submitted.status is Status.RUNNING
     assert list(azure.jobs) == [submitted.id]
+
+
+def test_a_page_of_a_gateway_s_is_tried_again_and_told_in_words(small: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    page = Response(status=502, body=GATEWAY, headers={"Content-Type": "text/html", "x-ms-request-id": "r-1"})
+    twists = [Answers(operation, page, times=2) for operation in OPERATIONS.values()]
+    azure.twists += twists
+    submitted = run(small, stage)
+    assert [twist.left for twist in twists] == [0] * len(OPERATIONS)
+    assert list(azure.jobs) == [submitted.id]
+    for operation in ("look for the compute", "submit"):
+        azure.twists[:] = [Answers(OPERATIONS[operation], page)]
+        with pytest.raises(StageError) as caught:
+            run(small, stage)
+        assert caught.value.why == "Operation returned an invalid status 'Bad Gateway' (HTTP 502, request r-1)"
+    assert len(azure.jobs) == 1
 
 
 @pytest.mark.parametrize(("operation", "fault"), [
@@ -103,6 +183,9 @@ def test_a_judgement_is_told_at_once(small: Project, stage: Stage, azure: Script
     with pytest.raises(JUDGED[status]) as caught:
         run(small, stage)
     assert f"so it is (HTTP {status}, " in caught.value.why
+    method = OPERATIONS[operation].split()[0]
+    heard = [call for call in azure.requests(Service.MANAGEMENT) if (call.method, call.status) == (method, status)]
+    assert len(heard) == (2 if status == 401 else 1), "it is not asked for again, but with another token"
     assert azure.jobs == {}
 
 
@@ -128,6 +211,58 @@ def test_an_answer_that_is_always_lost_is_found_to_be_a_job(small: Project, stag
     assert list(azure.jobs) == [submitted.id]
 
 
+@pytest.mark.parametrize("fault", ["reset", "delay=3600"])
+def test_a_job_of_which_nobody_knows_whether_it_arrived_is_recorded(small: Project, stage: Stage, azure: ScriptedAzure, fault: str) -> None:
+    azure.faults.add(f"PUT */jobs/* {fault}")
+    with pytest.raises(StageError) as caught:
+        run(small, stage, fault, key="nightly")
+    azure.faults.clear()
+    assert azure.jobs == {}
+    store = small.store()
+    try:
+        [record] = store.records.runs()
+        assert record.status is Status.RUNNING
+        assert caught.value.fix == f"it may have arrived all the same: mlops runs show {record.id}"
+        azure.faults.add(f"GET */runs/{record.id}/* status=404")
+        assert small.refresh([record], into={}) == []
+        assert store.records.run(record.id).error == "stage 'dev' has no job of that name any more"
+    finally:
+        store.close()
+    assert run(small, stage, key="nightly").id == record.id
+    assert list(azure.jobs) == [record.id]
+
+
+def test_a_job_that_arrived_unheard_is_found_by_its_key(small: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.faults.add("PUT */jobs/* lost")
+    azure.faults.add("GET */jobs/* reset after=1")
+    with pytest.raises(StageError, match="could not submit the pipeline") as caught:
+        run(small, stage, key="nightly")
+    [name] = azure.jobs
+    assert name in caught.value.fix
+    azure.faults.clear()
+    assert run(small, stage, key="nightly").id == name
+    assert azure.puts == [name] * QUICK.attempts
+
+
+def test_what_a_token_has_to_claim_is_claimed(small: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    claims = '{"access_token":{"acrs":{"essential":true,"value":"p1"}}}'
+    challenge = f'Bearer error="insufficient_claims", claims="{base64.urlsafe_b64encode(claims.encode()).decode()}"'
+    asked: list[str] = []
+
+    def spy(request: Request) -> None:
+        if request.path.endswith("/oauth2/v2.0/token"):
+            asked.extend(parse_qs(request.body.decode()).get("claims", []))
+
+    refusal = Response(status=401, body={"error": {"code": "InvalidAuthenticationToken", "message": "more"}},
+                       headers={"WWW-Authenticate": challenge})
+    twists = [Answers(OPERATIONS[operation], refusal, times=1) for operation in ("read the workspace", "register the code", "submit")]
+    azure.twists += [spy, *twists]
+    submitted = run(small, stage)
+    assert [twist.left for twist in twists] == [0] * 3
+    assert [json.loads(text)["access_token"]["acrs"]["value"] for text in asked] == ["p1"] * 3
+    assert list(azure.jobs) == [submitted.id]
+
+
 def test_a_token_that_ends_while_it_is_used_is_renewed(small: Project, stage: Stage, azure: ScriptedAzure) -> None:
     for operation in OPERATIONS.values():
         azure.faults.add(f"{operation} status=401 times=1")
@@ -139,11 +274,11 @@ def test_a_token_that_ends_while_it_is_used_is_renewed(small: Project, stage: St
 # --- the way to the end ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", ["status=429 retry-after=3600", "status=404", "lost", "delay=3600"])
+@pytest.mark.parametrize("fault", ["status=429 retry-after=3600", "status=500 times=2", "status=404", "lost", "delay=3600"])
 def test_following_goes_on_after_what_passes(small: Project, stage: Stage, azure: ScriptedAzure, fault: str) -> None:
     azure.begin(Play(steps={"only": Step(["Running", "Completed"], log="ready\n")}))
     for asked in ("details", "children"):
-        azure.faults.add(f"GET */runs/*/{asked} {fault} times=1")
+        azure.faults.add(f"GET */runs/*/{asked} {fault}" + ("" if "times" in fault else " times=1"))
     assert run(small, stage, fault, follow=True).status is Status.COMPLETED
     assert azure.faults.unspent() == ()
 
@@ -154,6 +289,8 @@ def test_following_ends_when_nobody_answers_any_more(small: Project, stage: Stag
     with pytest.raises(StageError, match="could not follow"):
         run(small, stage, follow=True)
     assert len(azure.jobs) == 1, "it goes on there"
+    looks = [call for call in azure.requests() if "/runs/" in call.path]
+    assert (len(looks) == 1) == ("403" in fault), "a refusal is not asked for again"
 
 
 def test_a_download_that_fails_is_told_and_can_be_had_later(small: Project, stage: Stage, azure: ScriptedAzure) -> None:

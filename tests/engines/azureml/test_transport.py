@@ -9,7 +9,7 @@ import pytest
 
 from mlops_lib.engines.azureml import sdk
 from mlops_lib.engines.azureml.problems import OutOfTime
-from mlops_lib.engines.azureml.transport import Patience, Transport, bounded, connect, within
+from mlops_lib.engines.azureml.transport import Patience, Transport, asked, bounded, connect, within
 
 QUICK = Patience(attempts=3, connect=2.0, read=0.3, pause=0.001, longest=0.01)
 
@@ -60,7 +60,7 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def send(server: Server, method: str = "POST", patience: Patience = QUICK, renewed: Any = lambda token: None, **headers: str) -> Any:
+def send(server: Server, method: str = "POST", patience: Patience = QUICK, renewed: Any = lambda token, claims: None, **headers: str) -> Any:
     transport = connect(renewed, patience)
     request = sdk.module("azure.core.rest").HttpRequest(method, f"http://127.0.0.1:{server.server_port}/x", headers=headers, json={"a": 1})
     try:
@@ -101,18 +101,47 @@ def test_a_judgement_is_not_asked_for_twice(server: Server, status: int) -> None
 
 def test_a_refused_token_is_renewed_once(server: Server) -> None:
     server.script = [401]
-    assert send(server, renewed={"old": "new"}.get, Authorization="Bearer old").status_code == 200
+    assert send(server, renewed=lambda token, claims: {"old": "new"}.get(token), Authorization="Bearer old").status_code == 200
     assert [seen[1] for seen in server.seen] == ["Bearer old", "Bearer new"]
     server.seen.clear()
     server.script = [401, 401]
-    assert send(server, renewed={"old": "new", "new": "newer"}.get, Authorization="Bearer old").status_code == 401
+    assert send(server, renewed=lambda token, claims: f"{token}er", Authorization="Bearer old").status_code == 401
     assert len(server.seen) == 2
 
 
-def test_a_challenge_with_claims_is_left_to_the_sdk(server: Server) -> None:
-    server.script = [(401, {"WWW-Authenticate": 'Bearer error="insufficient_claims", claims="e30="'})]
-    assert send(server, renewed={"old": "new"}.get, Authorization="Bearer old").status_code == 401
-    assert len(server.seen) == 1
+def test_a_token_that_was_refused_is_not_sent_again(server: Server) -> None:
+    server.script = [401]
+    transport = connect(lambda token, claims: "new", QUICK)
+    for _ in range(2):
+        request = sdk.module("azure.core.rest").HttpRequest("GET", f"http://127.0.0.1:{server.server_port}/x",
+                                                            headers={"Authorization": "Bearer old"})
+        assert transport.send(request).status_code == 200
+    transport.shut()
+    assert [seen[1] for seen in server.seen] == ["Bearer old", "Bearer new", "Bearer new"]
+
+
+@pytest.mark.parametrize(("challenge", "claims"), [
+    ('Bearer error="insufficient_claims", claims="eyJhIjogIj8-In0"', '{"a": "?>"}'), ("Bearer", ""), ('Bearer claims="\u0001"', ""),
+])  # fmt: skip
+def test_what_a_challenge_wants_to_be_claimed_is_told_to_who_gives_tokens(server: Server, challenge: str, claims: str) -> None:
+    server.script = [(401, {"WWW-Authenticate": challenge})]
+    told: list[str] = []
+
+    def renewed(token: str, claims: str) -> str:
+        told.append(claims)
+        return "new"
+
+    assert send(server, renewed=renewed, Authorization="Bearer old").status_code == 200
+    assert told == [claims]
+
+
+@pytest.mark.parametrize(("headers", "pause"), [
+    ({}, 1.5), ({"Retry-After": "3"}, 3), ({"Retry-After": "3600"}, 20), ({"Retry-After": "inf"}, 20), ({"Retry-After": "nan"}, 1.5),
+    ({"Retry-After": "-1"}, 1.5), ({"Retry-After": "Fri, 27 Nov 2026 07:28:00 GMT"}, 1.5), ({"retry-after-ms": "250", "Retry-After": "3"}, 0.25),
+    ({"x-ms-retry-after-ms": "90000"}, 20),
+])  # fmt: skip
+def test_a_server_that_asks_for_a_pause_gets_one_within_bounds(headers: dict[str, str], pause: float) -> None:
+    assert asked(headers, otherwise=1.5, longest=20) == pause
 
 
 def test_a_pause_that_would_outlast_the_operation_is_not_made(server: Server) -> None:
@@ -130,7 +159,7 @@ def test_nothing_is_sent_after_the_end(server: Server) -> None:
 
 def test_attempts_are_counted(server: Server) -> None:
     server.script = ["reset"]
-    transport = connect(lambda token: None, QUICK)
+    transport = connect(lambda token, claims: None, QUICK)
     transport.send(sdk.module("azure.core.rest").HttpRequest("GET", f"http://127.0.0.1:{server.server_port}/x"))
     transport.shut()
     assert transport.sent == 2
