@@ -119,15 +119,16 @@ class Nodes:
         return self._spec(node.inner) if node is not None else {}
 
     def _spec(self, component: str) -> Mapping[str, Any]:
-        """The jobs of a pipeline component of the workspace; those of others are not asked for."""
-        place = component.removeprefix("azureml:")
-        if not place.startswith("/subscriptions/"):
+        """The jobs of a pipeline component of the workspace; none of one that is elsewhere, or gone."""
+        place, above = component.removeprefix("azureml:"), f"{self._workspace.path}/"
+        if not place.startswith(above):
             return {}
-        found = self._workspace.get(place, doing=f"read a component of the job {self._job!r}")
+        found = self._workspace.find(place.removeprefix(above), doing=f"read a component of the job {self._job!r}") or {}
         jobs: Mapping[str, Any] = ((found.get("properties") or {}).get("componentSpec") or {}).get("jobs") or {}
         return jobs
 
 
+_GOALS: Final = frozenset(goal.value for goal in Goal)
 _COMPONENT: Final = re.compile(r".*/components/(?P<name>[^/]+)/versions/[^/]+")
 
 
@@ -135,11 +136,11 @@ def _node(told: Mapping[str, Any]) -> Node:
     reference = str(told.get("componentId") or (told.get("trial") or {}).get("componentId") or "")
     name = _COMPONENT.fullmatch(reference)
     objective = told.get("objective") or {}
-    metric = objective.get("primary_metric") or objective.get("primaryMetric")
+    metric, goal = objective.get("primary_metric"), str(objective.get("goal", "")).lower()
     return Node(shown=str(told.get("display_name") or ""), component=name["name"] if name else "",
                 inner=reference if told.get("type") == "pipeline" else "",
-                objective=Objective(metric=str(metric), goal=Goal(str(objective.get("goal", "")).lower()))
-                if told.get("type") == "sweep" and metric else None)
+                objective=Objective(metric=str(metric), goal=Goal(goal))
+                if told.get("type") == "sweep" and metric and goal in _GOALS else None)
 
 
 # --- matching --------------------------------------------------------------------------------------------------------

@@ -69,6 +69,11 @@ class Trials:
         found = self._workspace.each(lambda number: self._read(number, states[number], above), fresh)
         for number, seen in zip(fresh, found, strict=True):
             self._save(number, seen)
+        if step.over:
+            for number, seen in self._seen.items():
+                if seen.record.status is Status.RUNNING:
+                    self._save(number, replace(seen, record=replace(seen.record, status=Status.CANCELED,
+                                                                    reason="it had not ended when the sweep had")))
         chosen = self._chosen(step, above) if step.over else None
         if chosen is not None and not self._seen[chosen].trial.best:
             seen = self._seen[chosen]
@@ -156,7 +161,7 @@ def _parameters(trial: State, sweep: State) -> Mapping[str, str]:
     """What the search space gave a trial: a tag of it, or one of the sweep that is called as the trial is."""
     for told in (trial.tags.get("hyperparameters"), sweep.tags.get(trial.id)):
         try:
-            found: Any = json.loads(told or "", parse_float=str, parse_int=str)
+            found: Any = json.loads(str(told or ""), parse_float=str, parse_int=str)
         except ValueError:
             continue
         if isinstance(found, dict):
