@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from html import escape
 
-from .promote import Evidence
+from .evidence import Evidence
 
 _COLOURS = ("#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2", "#65a30d", "#dc2626")
 _WIDTH, _ROW, _LEFT, _RIGHT = 640, 30, 190, 90

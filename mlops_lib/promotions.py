@@ -12,8 +12,9 @@ from typing import Any, BinaryIO
 
 from .document import parse, plain
 from .errors import CompileError, InputError, Refused
+from .evidence import Evidence, Signature, signature_of
 from .gate import Gate
-from .promote import Decision, Evidence, Signature, approval, decide, signature_of, way
+from .promote import Decision, approval, decide, way
 from .stores.digests import Whole
 from .stores.models import (
     CHAMPION,

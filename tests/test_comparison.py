@@ -1,7 +1,7 @@
 import math
 
 from mlops_lib.comparison import metrics_of, page, rows_of
-from mlops_lib.promote import DataFacts, Evidence, Slice
+from mlops_lib.evidence import DataFacts, Evidence, Slice
 
 DATA = DataFacts(digest="sha256:1", rows=1234)
 ONE = Evidence(model="<one>", digest="1", data=DATA, metrics={"loss": 0.25, "auc": 0.7}, row_ms=1.5, rows_per_second=12345.6, size=2**21,

@@ -8,20 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlops_lib.evidence import DataFacts, Evidence, Signature, Slice
 from mlops_lib.gate import Confidence, Gate, Limits, SliceLimit
-from mlops_lib.promote import (
-    Check,
-    DataFacts,
-    Decision,
-    Evidence,
-    Signature,
-    Slice,
-    approval,
-    decide,
-    evidence_of,
-    signature_of,
-    way,
-)
+from mlops_lib.promote import Check, Decision, approval, decide, way
 from mlops_lib.sweep import Goal
 
 DATA = DataFacts(digest="sha256:" + "d" * 64, rows=1000, labels={"0": 800, "1": 200}, columns={"a": "int32", "b": "double"})
@@ -346,28 +335,3 @@ def test_a_better_model_fails_no_check_that_a_worse_one_passes(data: st.DataObje
 def test_nothing_looked_at_is_no_pass() -> None:
     assert not Decision(candidate="a", champion=None, checks=()).passed
     assert Decision(candidate="a", champion=None, checks=(Check(name="x", passed=True, told=""),)).passed
-
-
-# --- what evaluations and MLflow write -------------------------------------------------------------------------------
-
-
-def test_an_evaluation_is_read() -> None:
-    found = evidence_of({
-        "test": {"digest": "sha256:1", "rows": 10, "labels": {"0": 6, "1": 4}, "columns": {"a": "int32"}},
-        "models": {"m": {
-            "digest": "abc", "size": 7, "metrics": {"loss": 0.5, "auc": None}, "latency": {"row_ms": 2, "rows_per_second": 5},
-            "slices": [{"by": "a", "value": "x", "rows": 3, "metrics": {"loss": None}}]}},
-    }, "m")
-    assert (found.digest, found.size, found.row_ms, found.rows_per_second) == ("abc", 7, 2, 5)
-    assert found.data == DataFacts(digest="sha256:1", rows=10, labels={"0": 6, "1": 4}, columns={"a": "int32"})
-    assert found.metrics["loss"] == 0.5
-    assert math.isnan(found.metrics["auc"])
-    assert math.isnan(found.slices[0].metrics["loss"])
-
-
-def test_a_signature_is_read_as_mlflow_writes_it() -> None:
-    assert signature_of({"flavors": {}}) is None
-    assert signature_of({"signature": {
-        "inputs": '[{"type": "integer", "name": "a", "required": true}, {"type": "double"}]',
-        "outputs": '[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}]', "params": None}}) == Signature(
-            inputs={"a": "integer", "1": "double"}, outputs={"0": "tensor float64[-1]"})

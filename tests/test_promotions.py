@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mlops_lib.errors import InputError, Refused
+from mlops_lib.evidence import DataFacts, Evidence
 from mlops_lib.gate import Gate
-from mlops_lib.promote import DataFacts, Decision, Evidence
+from mlops_lib.promote import Decision
 from mlops_lib.promotions import Request, promote, read_decision, read_lineage, read_signature, refresh, rollback
 from mlops_lib.stores.digests import Whole
 from mlops_lib.stores.models import ModelFile, ModelVersion, Repointed, Stream, champion_of

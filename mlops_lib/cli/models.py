@@ -16,8 +16,9 @@ from ..errors import InputError, MlopsError
 from . import _asset_json, _columns, _pairs, _print_json, _project, _say, _short, _store, cli, json_option
 
 if TYPE_CHECKING:
+    from ..evidence import Evidence
     from ..project import Project
-    from ..promote import Decision, Evidence
+    from ..promote import Decision
     from ..registries import Registries, Shelf
     from ..stores.evaluations import Evaluations
     from ..stores.models import Models, ModelVersion, Repointed, RunModels

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..evidence import Evidence, evidence_of
 from ..plan import StoredOutput
-from ..promote import Evidence, evidence_of
 from ..references import escapes
 from .store import Store
 

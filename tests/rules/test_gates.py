@@ -4,8 +4,9 @@ import pytest
 
 from mlops_lib.document import Table, parse
 from mlops_lib.errors import Finding
+from mlops_lib.evidence import Evidence
 from mlops_lib.gate import Confidence, Gate, Limits, SliceLimit
-from mlops_lib.promote import Evidence, decide
+from mlops_lib.promote import decide
 from mlops_lib.rules.gates import check_gate
 from mlops_lib.spec import KINDS, Report
 from mlops_lib.sweep import Goal

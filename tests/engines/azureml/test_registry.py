@@ -21,9 +21,10 @@ from mlops_lib.emulator.wire import Response
 from mlops_lib.engines.azureml.registry import WorkspaceModels
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import InputError, Refused, StageError
+from mlops_lib.evidence import DataFacts, Evidence
 from mlops_lib.gate import Gate
 from mlops_lib.infra import Stage, read
-from mlops_lib.promote import DataFacts, Decision, Evidence
+from mlops_lib.promote import Decision
 from mlops_lib.promotions import Request, promote, read_lineage, read_signature, refresh, rollback
 from mlops_lib.stores.models import Models, ModelVersion, Repointed, champion_of, find_version
 from mlops_lib.stores.stages import StageModels, digest_of
@@ -485,7 +486,7 @@ from mlops_lib.engines.azureml.registry import WorkspaceModels
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.infra import read
 from mlops_lib.gate import Gate
-from mlops_lib.promote import DataFacts, Evidence
+from mlops_lib.evidence import DataFacts, Evidence
 from mlops_lib.promotions import Request, promote
 from mlops_lib.stores.models import find_version
 from mlops_lib.stores.stages import StageModels
