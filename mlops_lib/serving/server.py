@@ -26,8 +26,20 @@ from .logs import reason
 from .servable import Servable
 
 HOST: Final = "127.0.0.1"
-# The server's own start listens on all of the machine's addresses, and has no option for it.
-_START: Final = f"from azureml_inference_server_http import amlserver; amlserver.DEFAULT_HOST = '{HOST}'; amlserver.run()"
+# The server's own start listens on all of the machine's addresses, and has no option for it. Gunicorn, since 25.1, also listens
+# in its user's home to whoever wants to control it.
+_START: Final = f"""
+import os
+from azureml_inference_server_http import amlserver
+from gunicorn import config
+if hasattr(config, "ControlSocketDisable"):
+    os.environ["GUNICORN_CMD_ARGS"] += " --no-control-socket"
+amlserver.DEFAULT_HOST = {HOST!r}
+amlserver.run()
+"""
+# As the server is, it closes the connection after each answer, and waits up to two seconds for the client to do the same before
+# it looks at the next request. What is begun when it is to end has these seconds, idle connections too.
+_THREADS: Final = "--worker-class gthread --threads 4 --keep-alive 5 --graceful-timeout 5"
 _SECONDS: Final = 120.0  # until the model has been loaded
 _GRACE: Final = 10.0
 _KEPT: Final = 100  # lines of what was printed, for the case that it does not come up
@@ -130,7 +142,7 @@ class Server:
             text=True, errors="replace", start_new_session=True, env={
                 **told, "PATH": f"{serving.environment.programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
                 "AML_APP_ROOT": str(serving.script.parent), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1",
-                "MLFLOW_DISABLE_TELEMETRY": "true", **serving.variables})
+                "MLFLOW_DISABLE_TELEMETRY": "true", "GUNICORN_CMD_ARGS": _THREADS, **serving.variables})
         self._reader = threading.Thread(target=self._read, name="server", daemon=True)
         self._reader.start()
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -161,6 +162,21 @@ def raw(port: Any, chunks: bytes) -> Answer:
         return Answer(response.status, dict(response.headers), json.loads(response.read()))
 
 
+def test_a_client_that_keeps_its_connection_or_says_nothing_keeps_nobody_waiting(ask: Client) -> None:
+    body = json.dumps(ask.told["sample"]).encode()
+    with socket.create_connection(("127.0.0.1", ask.port)), \
+            closing(http.client.HTTPConnection("127.0.0.1", ask.port, timeout=30)) as kept:
+        begun = time.monotonic()
+        for _ in range(3):
+            kept.request("POST", "/score", body, {"Content-Type": "application/json"})
+            opened = kept.sock
+            response = kept.getresponse()
+            assert json.loads(response.read())["predictions"] == [FAR]
+            assert kept.sock is opened, "it is the same connection"
+            assert ask(ask.told["sample"]).status == 200
+        assert time.monotonic() - begun < 4, "it waits for nobody"
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -207,6 +223,9 @@ def test_ctrl_c_ends_it_and_all_that_it_has_started(served: Any, ask: Client) ->
                for metric in line["resource_metrics"][0]["scope_metrics"][0]["metrics"] if metric["name"] == "mlops.requests"
                for point in metric["data"]["data_points"]}
     assert {200, 400, 413, 415} <= counted, "what was told until then"
+    assert process.stderr is not None
+    said = process.stderr.read()
+    assert ("POST /score 200" in said, "gunicorn.access" in said, "HTTP Response" in said) == (True, False, False), "a line for each"
 
 
 # --- what is meant by MODEL ------------------------------------------------------------------------------------------

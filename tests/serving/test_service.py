@@ -1,7 +1,9 @@
 """mlops_service: every request has an answer, and only a broken model's is a server error."""
 
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -99,6 +101,23 @@ def test_rows_that_the_model_cannot_use_are_the_clients_and_other_failures_the_m
     broken = fail(RuntimeError("the secret is 42"))
     assert (broken.status, broken.body["message"]) == (500, "the model failed; its log says why")
     assert "the secret is 42" in capsys.readouterr().out
+
+
+def test_a_model_has_one_request_at_a_time_however_many_threads_ask(services: ModuleType, signatures: ModuleType) -> None:
+    within, most = [], []
+
+    def predict(batch: Any) -> Any:
+        within.append(1)
+        most.append(len(within))
+        time.sleep(0.002)
+        within.pop()
+        return [0.5]
+
+    signature = signatures.read_signature({"signature": {"inputs": json.dumps(COLUMNS)}})
+    service = services.Service(signature, predict, "flights:3")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: service.answer(Request(b'{"data": [[1, 2, 3]]}')).status, range(16)))
+    assert (set(found), max(most)) == ({200}, 1)
 
 
 @pytest.mark.parametrize(

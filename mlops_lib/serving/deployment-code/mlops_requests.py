@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from mlops_signature import Column, NotOfType, Param, Signature, Tensor, as_array, converted, fast_array, is_missing, shown
+from mlops_signature import Column, NotOfType, Param, Signature, Tensor, as_array, converted, fast_arrays, is_missing, shown
 
 # Where a body has its rows: as MLflow's servers take them, as Azure ML's endpoints for MLflow models, and as plain ones.
 FORMS: Final = ("dataframe_split", "dataframe_records", "inputs", "instances", "input_data", "data")
@@ -176,15 +176,32 @@ def _columns(given: Mapping[str, Sequence[Any]], rows: int, wanted: Sequence[Col
     if rows and (absent := [column for column in wanted if column.name not in given and not column.may_be_missing]):
         raise Refused([Problem(f"is missing: the model needs {column.kind}", column.name) for column in absent])
     problems: list[Problem] = []
-    found = {}
+    found = _at_once(given, wanted)
     for column in wanted:
-        values = given.get(column.name, [_ABSENT] * rows)
-        array = fast_array(values, column)
-        found[column.name] = _closely(values, column, problems) if array is None else array
+        if column.name not in found:
+            found[column.name] = _closely(given.get(column.name, [_ABSENT] * rows), column, problems)
         if len(problems) >= _TOLD:
             break
     if problems:
         raise Refused(sorted(problems, key=lambda problem: problem.row or 0))
+    return {column.name: found[column.name] for column in wanted}
+
+
+def _at_once(given: Mapping[str, Sequence[Any]], wanted: Sequence[Column]) -> dict[str, Any]:
+    """The columns in which nothing is wrong, as far as that is seen without looking at each value."""
+    alike: dict[tuple[str, bool], list[Column]] = {}
+    for column in wanted:
+        if column.name in given:
+            alike.setdefault((column.kind, column.may_be_missing), []).append(column)
+    found: dict[str, Any] = {}
+    for columns in alike.values():
+        values = [given[column.name] for column in columns]
+        arrays = fast_arrays(values, columns[0])
+        if arrays is None:  # one of them spoils it for the rest
+            singly = ((column, fast_arrays([one], column)) for column, one in zip(columns, values, strict=True))
+            found |= {column.name: array[0] for column, array in singly if array is not None}
+        else:
+            found |= {column.name: array for column, array in zip(columns, arrays, strict=True)}
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import math
 import os
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -78,6 +79,7 @@ class Service:
                  telemetry: Telemetry | None = None) -> None:
         self.signature, self.predict, self.identity = signature, predict, identity
         self.limits = limits or Limits()
+        self._turn = threading.Lock()
         self.telemetry = telemetry or Silent()
 
     def answer(self, request: Any) -> Answer:
@@ -117,7 +119,9 @@ class Service:
         if not batch.rows:
             return 0, []
         try:
-            return batch.rows, plain(self.predict(batch))
+            with self._turn:  # a server may have threads, and models need not be made for them
+                found = self.predict(batch)
+            return batch.rows, plain(found)
         except _UNUSABLE as error:
             raise Refused([Problem(f"the model cannot predict these rows: {_first_line(error)}")], 422) from error
 

@@ -26,6 +26,7 @@ DTYPES: Final[Mapping[str, str]] = {"boolean": "bool", "integer": "int32", "long
 NUMBERS: Final = ("boolean", "integer", "long", "float", "double")
 _BITS: Final = {"integer": 31, "long": 63}
 _LARGEST: Final = 3.4028234663852886e38  # of 32-bit floats
+_MOST: Final[Mapping[str, float]] = {"integer": 2**31 - 1, "float": _LARGEST, "double": 1.7976931348623157e308}
 _YEARS: Final = range(1678, 2262)  # what pandas has nanoseconds for
 _SHOWN: Final = 40
 
@@ -295,19 +296,27 @@ def as_array(values: Sequence[Any], column: Column) -> Any:
     return np.array([gap if value is None else value for value in values], dtype=dtype)
 
 
-def fast_array(values: Sequence[Any], column: Column) -> Any:
-    """The same for plain numbers, all at once; None when a value needs a closer look."""
+def fast_arrays(values: Sequence[Sequence[Any]], like: Column) -> Any:
+    """The same for columns of plain numbers that are all *like* one, at once: an array of a row for each.
+
+    A look at each value costs more than a small model does, and a call of NumPy for each column as much. None when some value
+    needs a closer look.
+    """
     import numpy as np
 
-    types = set(map(type, values))
-    whole = column.kind in _BITS
-    if column.kind not in DTYPES or not types <= ({int} if whole else {int, float}) or column.kind in ("boolean", "datetime"):
+    whole = like.kind in _BITS
+    if like.kind not in DTYPES or like.kind in ("boolean", "datetime"):
+        return None
+    plain = {int} if whole else {int, float, type(None)} if like.may_be_missing else {int, float}
+    if not all(plain.issuperset(map(type, column)) for column in values):
         return None
     try:
-        found = np.array(values, dtype="int64" if whole else "float64")
+        found = np.array(values, dtype="int64" if whole else "float64")  # None becomes NaN
     except OverflowError:
         return None
-    limit = 2**31 - 1 if column.kind == "integer" else _LARGEST if column.kind == "float" else math.inf
-    fits = found.size == 0 or column.kind == "long" or bool(-limit <= found.min() and found.max() <= limit)
-    fits = fits and bool(np.isfinite(found).all())
-    return found.astype(DTYPES[column.kind], copy=False) if fits else None
+    most = _MOST.get(like.kind)
+    if most is not None and ((found > most) | (found < -most)).any():  # NaN is neither
+        return None
+    if not whole and not like.may_be_missing and np.isnan(found).any():
+        return None
+    return found.astype(DTYPES[like.kind], copy=False)
