@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import RunError
 from .locks import exclusive
 
-_VERSION = 5  # raise it when the schema changes; every statement below must then do for an older file as well
+_VERSION = 6  # raise it when the schema changes; every statement below must then do for an older file as well
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, status TEXT NOT NULL, started REAL NOT NULL, ended REAL,

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlops_lib.errors import RunError
+from mlops_lib.stores import database
 from mlops_lib.stores.database import Database, translated
 
 OPEN = (
@@ -112,6 +114,12 @@ def test_an_older_file_gets_what_it_lacks(tmp_path: Path) -> None:
     database = Database(tmp_path)
     assert names(database) == []
     database.close()
+
+
+def test_a_schema_that_changes_has_another_version() -> None:
+    """An older file gets what it lacks when the version says that it lacks something: whoever changes one changes both."""
+    schema = hashlib.sha256(database._SCHEMA.encode()).hexdigest()[:16]
+    assert (database._VERSION, schema) == (6, "b72503607b54ff9f")
 
 
 def test_reading_where_nobody_may_write_finds_what_is_there(tmp_path: Path) -> None:

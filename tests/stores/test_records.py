@@ -171,6 +171,20 @@ def trial(number: int, run: str = "r", **more: Any) -> TrialRecord:
     return TrialRecord(run=run, number=number, **(told | more))
 
 
+def test_a_run_elsewhere_is_read_as_it_was_written(records: Records) -> None:
+    there = run("r", stage="dev", url="https://x/r", landed={"a": "azureml://datastores/raw/paths/a/", "b": "x"})
+    records.save_run(there)
+    assert records.run("r") == there
+    assert records.runs() == [there]
+
+
+def test_the_nodes_of_a_run_are_its_steps_without_trials(records: Records) -> None:
+    records.save_run(run("r"))
+    records.save_steps([step("a"), step("a.trial_0", position=1)])
+    records.save_trial(TrialRecord(run="r", sweep="a", number=0, step="a.trial_0", parameters={}, metric="m", goal=Goal.MINIMIZE))
+    assert [found.name for found in records.nodes("r")] == ["a"]
+
+
 def test_a_trial_is_read_as_it_was_written(records: Records) -> None:
     told = trial(3, curve=(0.5, 0.25, math.inf), stopped=True)
     records.save_trial(trial(3))
