@@ -107,6 +107,10 @@ STEPS = {
     "models.list name": lambda c: [found.version for found in c.models.list("best")],
     "models.download": downloaded,
     "models.archive": archived,
+    "data.create first": lambda c: named(c.data.create_or_update(
+        Data(name="fresh", path=str(FOLDER / "rows"), type="uri_folder"))),
+    "models.create first": lambda c: named(c.models.create_or_update(
+        Model(name="fresh", path=str(FOLDER / "model"), type="mlflow_model"))),
     "connections": lambda c: [found.name for found in c.connections.list()],
 }
 

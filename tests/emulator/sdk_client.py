@@ -2,6 +2,7 @@
 
 They are processes of their own, since the SDK takes seconds to import and warns on the way."""
 
+import io
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 warnings.simplefilter("ignore")
@@ -24,6 +26,19 @@ def client() -> MLClient:
     stage = json.loads(os.environ["MLOPS_DEV_OUTPUTS"])
     place = stage["subscription_id"], stage["resource_group"], stage["workspace"]["name"]
     return MLClient(DefaultAzureCredential(), *place, show_progress=False)
+
+
+class Streamed(io.StringIO):
+    """What a job's stream prints; a job that waits for the file *go* goes on once its log has begun, not before."""
+
+    def __init__(self, go: Path) -> None:
+        super().__init__()
+        self.go = go
+
+    def write(self, text: str) -> int:
+        if "Streaming" in self.getvalue():
+            self.go.touch()
+        return super().write(text)
 
 
 def run(steps: dict[str, Step]) -> None:

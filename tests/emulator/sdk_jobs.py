@@ -1,7 +1,6 @@
 """Jobs through the SDK: submitted, followed, looked at, downloaded."""
 
 import contextlib
-import io
 import sys
 import time
 from pathlib import Path
@@ -9,20 +8,21 @@ from typing import Any
 
 from azure.ai.ml import MLClient, load_component, load_job
 from azure.ai.ml.entities import Job
-from sdk_client import run
+from sdk_client import Streamed, run
 
 FOLDER = Path(sys.argv[1])
 NAMES: dict[str, str] = {}
 
 
 def submit(client: MLClient, file: str, **more: Any) -> str:
-    job = client.jobs.create_or_update(load_job(str(FOLDER / file)), **more)
+    override = [{"environment_variables.GO": str(FOLDER / "go")}] if file == "command.yml" else None
+    job = client.jobs.create_or_update(load_job(str(FOLDER / file), params_override=override), **more)
     NAMES[file] = str(job.name)
     return str(job.name)
 
 
 def stream(client: MLClient, name: str) -> list[str]:
-    with contextlib.redirect_stdout(io.StringIO()) as text:
+    with contextlib.redirect_stdout(Streamed(FOLDER / "go")) as text:
         client.jobs.stream(name)
     return text.getvalue().splitlines()
 

@@ -1,17 +1,22 @@
 """Schedules through the SDK."""
 
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
-from azure.ai.ml import MLClient, command, dsl
+from azure.ai.ml import Input, MLClient, command, dsl
 from azure.ai.ml.entities import CronTrigger, JobSchedule
 from sdk_client import run
 
-echo = command(name="echo", command="echo ${{inputs.word}}", inputs={"word": "scheduled"}, environment="any@latest")
+FOLDER = Path(sys.argv[1])
 
 
 @dsl.pipeline(default_compute="cpu")
 def scheduled() -> None:
+    rows = Input(type="uri_folder", path=str(FOLDER / "rows"))
+    echo = command(name="echo", code=str(FOLDER / "src"), command="bash echo.sh ${{inputs.rows}}/a.txt", environment="any@latest",
+                   inputs={"rows": rows})  # fmt: skip
     echo()
 
 
@@ -54,6 +59,7 @@ def delete(client: MLClient) -> Any:
 
 STEPS = {
     "create": create,
+    "create again": create,
     "get": get,
     "list": lambda c: [schedule.name for schedule in c.schedules.list()],
     "switch": switch,

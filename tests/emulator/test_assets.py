@@ -28,6 +28,10 @@ def told(sdk: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFa
     return sdk("sdk_assets.py", folder)
 
 
+def test_every_call_that_the_sdk_is_known_to_make_is_answered(told: dict[str, Any], not_called: Callable[[str, Any], list[str]]) -> None:
+    assert not_called("sdk_assets.py", told) == []
+
+
 @pytest.mark.parametrize(("step", "expected"), {
     "workspaces.get": "westeurope",
     "workspaces.list": ["mlw-mlops-dev"],
@@ -63,6 +67,8 @@ def told(sdk: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFa
     "models.list name": ["1", "2"],
     "models.download": ["best/model/MLmodel"],
     "models.archive": [["2"], ["1", "2"]],
+    "data.create first": ["fresh", "1"],
+    "models.create first": ["fresh", "1"],
 }.items())
 def test_the_sdk_gets_what_azure_would_give(told: dict[str, Any], step: str, expected: object) -> None:
     assert "error" not in told[step], told[step]

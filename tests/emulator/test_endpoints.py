@@ -90,6 +90,10 @@ def told(sdk: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFa
     return sdk("sdk_endpoints.py", folder)
 
 
+def test_every_call_that_the_sdk_is_known_to_make_is_answered(told: dict[str, Any], not_called: Callable[[str, Any], list[str]]) -> None:
+    assert not_called("sdk_endpoints.py", told) == []
+
+
 BY = {"blue": {"by": "blue", "weights": "0.5", "rows": 2, "says": "hello"}, "green": {"by": "green", "method": "POST"}}
 
 

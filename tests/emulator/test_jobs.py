@@ -60,9 +60,10 @@ PIPELINE = {
             "outputs": {"model": {"type": "custom_model", "name": "kept-model"}}}},
 }  # fmt: skip
 COMMAND = {
-    "type": "command", "command": "echo hello ${{inputs.k}} from $AREA; cat ${{inputs.rows}}/a.txt > ${{outputs.out}}/copy",
+    "type": "command", "code": "src", "outputs": {"out": FOLDER},
+    "command": "echo hello ${{inputs.k}} from $AREA; until test -e $GO; do sleep 0.05; done; cat ${{inputs.rows}}/a.txt > ${{outputs.out}}/copy",
     "environment": ENVIRONMENT, "compute": "azureml:cpu", "environment_variables": {"AREA": "here"},
-    "inputs": {"rows": {"type": "uri_folder", "path": "rows"}, "k": 3}, "outputs": {"out": FOLDER},
+    "inputs": {"rows": {"type": "uri_folder", "path": "rows"}, "k": 3},
 }  # fmt: skip
 SWEEP = {
     "type": "sweep", "compute": "azureml:cpu", "inputs": {"k": 3}, "outputs": {"out": FOLDER}, "search_space": {
@@ -112,6 +113,10 @@ def write(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def told(sdk: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return sdk("sdk_jobs.py", write(tmp_path_factory.mktemp("jobs")))
+
+
+def test_every_call_that_the_sdk_is_known_to_make_is_answered(told: dict[str, Any], not_called: Callable[[str, Any], list[str]]) -> None:
+    assert not_called("sdk_jobs.py", told) == []
 
 
 @pytest.fixture

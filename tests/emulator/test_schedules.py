@@ -9,12 +9,21 @@ TRIGGER = {"triggerType": "Cron", "expression": "0 2 * * *"}
 
 
 @pytest.fixture(scope="module")
-def told(sdk: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-    return sdk("sdk_schedules.py")
+def told(sdk: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("schedules")
+    for name, text in {"src/echo.sh": "cat $1\n", "rows/a.txt": "scheduled\n"}.items():
+        (folder / name).parent.mkdir()
+        (folder / name).write_text(text)
+    return sdk("sdk_schedules.py", folder)
+
+
+def test_every_call_that_the_sdk_is_known_to_make_is_answered(told: dict[str, Any], not_called: Callable[[str, Any], list[str]]) -> None:
+    assert not_called("sdk_schedules.py", told) == []
 
 
 @pytest.mark.parametrize(("step", "expected"), [
     ("create", ["nightly", True, "Succeeded"]),
+    ("create again", ["nightly", True, "Succeeded"]),
     ("get", ["0 2 * * *", "at night", ["echo"]]),
     ("list", ["nightly"]),
     ("switch", [False, [], True]),

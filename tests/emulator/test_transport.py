@@ -8,7 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,8 @@ def test_a_client_secret_gives_a_token_that_opens_the_workspace(azure: Emulator,
     answer = token_of(wire, client_secret=azure.world.client_secret, scope="https://management.azure.com/.default")
     assert (answer.status, answer.json["token_type"]) == (200, "Bearer")
     assert wire("GET", "", token=answer.json["access_token"]).json["name"] == azure.setup.workspace
+    known = wire("GET", f"{LOGIN}/common/discovery/instance?api-version=1.1", token=None).json
+    assert [known["metadata"][0]["preferred_network"], known["tenant_discovery_endpoint"].split("/")[3]] == ["login.microsoftonline.com", azure.setup.tenant]
 
 
 def test_a_token_of_ci_gives_one_in_exchange(azure: Emulator, wire: Any) -> None:
@@ -133,23 +135,29 @@ def test_etags_keep_two_writers_apart(wire: Any) -> None:
     assert wire("GET", "data/tagged/versions/1").headers["ETag"] == changed.headers["ETag"] != made.headers["ETag"]
 
 
-def test_a_list_comes_page_by_page(tmp_path: Path, wire_to: Callable[[Emulator], Any]) -> None:
-    with Emulator(setup=Setup(page_size=2)) as emulator:
-        wire = wire_to(emulator)
-        for number in range(5):
-            wire("PUT", f"models/m/versions/{number}", {"properties": {"modelUri": "azureml://datastores/raw/paths/x"}})
-        url, seen = "models/m/versions?listViewType=All", []
-        while url:
-            page = wire("GET", url).json
-            assert len(page["value"]) <= 2
-            seen += [version["name"] for version in page["value"]]
-            url = page.get("nextLink", "")
-        assert seen == ["0", "1", "2", "3", "4"]
-        newest = wire("GET", "models/m/versions?$orderBy=createdtime desc&$top=1".replace(" ", "%20")).json
-        assert [version["name"] for version in newest["value"]] == ["4"]
-        assert "nextLink" not in newest
-        latest = wire("GET", "models/m").json["properties"]
-        assert (latest["latestVersion"], latest["nextVersion"]) == ("4", "5")
+@pytest.fixture(scope="module")
+def keyed() -> Iterator[Emulator]:
+    """One whose storage has keys, and whose pages are small."""
+    with Emulator(setup=Setup(storage_keys=True, page_size=2)) as emulator:
+        yield emulator
+
+
+def test_a_list_comes_page_by_page(keyed: Emulator, wire_to: Callable[[Emulator], Any]) -> None:
+    wire = wire_to(keyed)
+    for number in range(5):
+        wire("PUT", f"models/m/versions/{number}", {"properties": {"modelUri": "azureml://datastores/raw/paths/x"}})
+    url, seen = "models/m/versions?listViewType=All", []
+    while url:
+        page = wire("GET", url).json
+        assert len(page["value"]) <= 2
+        seen += [version["name"] for version in page["value"]]
+        url = page.get("nextLink", "")
+    assert seen == ["0", "1", "2", "3", "4"]
+    newest = wire("GET", "models/m/versions?$orderBy=createdtime desc&$top=1".replace(" ", "%20")).json
+    assert [version["name"] for version in newest["value"]] == ["4"]
+    assert "nextLink" not in newest
+    latest = wire("GET", "models/m").json["properties"]
+    assert (latest["latestVersion"], latest["nextVersion"]) == ("4", "5")
 
 
 def test_a_restart_forgets_nothing(tmp_path: Path, wire_to: Callable[[Emulator], Any]) -> None:
@@ -166,19 +174,28 @@ def test_a_restart_forgets_nothing(tmp_path: Path, wire_to: Callable[[Emulator],
         assert emulator.world.client_secret == secret
 
 
-def test_storage_keys_are_told_when_a_stage_has_them(wire: Any, wire_to: Callable[[Emulator], Any]) -> None:
+def test_storage_keys_are_told_when_a_stage_has_them(wire: Any, keyed: Emulator, wire_to: Callable[[Emulator], Any]) -> None:
     assert wire("POST", "datastores/workspaceblobstore/listSecrets", {}).status == 400
-    with Emulator(setup=Setup(storage_keys=True)) as emulator:
-        keyed = wire_to(emulator)
-        datastore = keyed("GET", "datastores/workspaceblobstore").json
-        assert datastore["properties"]["credentials"] == {"credentialsType": "AccountKey"}
-        told = keyed("POST", "datastores/workspaceblobstore/listSecrets", {}).json
-        assert told == {"secretsType": "AccountKey", "key": emulator.world.account.key}
-        signed = keyed("POST", "datastores/workspaceblobstore/listSecrets", {"expirableSecret": True}).json
-        address = f"{emulator.world.account.url}/mlw-mlops-dev-workspaceblobstore/x.txt?{signed['sasToken']}"
-        put = keyed("PUT", address, b"x", token=None, x_ms_blob_type="BlockBlob", x_ms_version="2021-12-02")
-        assert put.status == 201
-        assert keyed("GET", address, token=None).content == b"x"
+    wire = wire_to(keyed)
+    datastore = wire("GET", "datastores/workspaceblobstore").json
+    assert datastore["properties"]["credentials"] == {"credentialsType": "AccountKey"}
+    told = wire("POST", "datastores/workspaceblobstore/listSecrets", {}).json
+    assert told == {"secretsType": "AccountKey", "key": keyed.world.account.key}
+    signed = wire("POST", "datastores/workspaceblobstore/listSecrets", {"expirableSecret": True}).json
+    address = f"{keyed.world.account.url}/mlw-mlops-dev-workspaceblobstore/x.txt?{signed['sasToken']}"
+    put = wire("PUT", address, b"x", token=None, x_ms_blob_type="BlockBlob", x_ms_version="2021-12-02")
+    assert put.status == 201
+    assert wire("GET", address, token=None).content == b"x"
+
+
+def test_the_sdk_works_with_storage_keys_too(keyed: Emulator, sdk_of: Any, not_called: Any, tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "a.txt").write_text("signed for\n")
+    told = sdk_of(keyed)("sdk_keys.py", tmp_path)
+    assert {step: result.get("value", result) for step, result in told.items()} == {
+        "datastores.get_default": "SasTokenConfiguration", "data.create": "1", "models.create": "1", "models.download": ["signed for\n"],
+        "stream": True, "download": ["signed for\n"]}  # fmt: skip
+    assert not_called("sdk_keys.py", told) == []
 
 
 def test_blob_storage_takes_tokens_of_ours_for_storage_only(azure: Emulator, wire: Any) -> None:
