@@ -53,7 +53,8 @@ def explained(error: BaseException, doing: str, *, stage: str, at: str = "") -> 
         return StageError(what, why=f"no answer {error}", fix="try again; see whether the network lets you reach Azure")
     if status is None:
         if type(root).__name__ in _UNANSWERED:
-            return StageError(what, why=said, fix="see whether the network, a proxy or a private endpoint is in the way")
+            return StageError(what, why=_unconnected(said),
+                              fix="see whether the network, a proxy or a private endpoint is in the way")
         return InputError(what, why=said)  # the SDK's own judgement of what it was given
     if status == 401:
         return StageError(what, why=f"{said} {told}", fix="sign in again: az login")
@@ -89,6 +90,18 @@ def denied(error: MlopsError) -> bool:
 def misses(error: MlopsError) -> bool:
     """Whether Azure has refused what it was given, or what that names is not there."""
     return isinstance(error, InputError) or any(_status(link) == 404 for link in _chain(error))
+
+
+def _unconnected(said: str) -> str:
+    """Whom a connection was not made to and why, of what urllib3 says; anything else as it is."""
+    places = re.findall(r"\(host='([^']+)', port=(\d+)\)", said)
+    why = re.search(r"\[Errno -?\d+\] ([^\"'()]+)|(Tunnel connection failed: [^\"'()]+)|timed out", said)
+    if not places or why is None:
+        return said
+    words = (why[1] or why[2] or "no connection in the time that it has").strip()
+    if "Unable to connect to proxy" in said:
+        return f"the proxy {':'.join(places[-1])}: {words}"
+    return f"{places[0][0]}: {words}"
 
 
 def clean(text: str) -> str:

@@ -7,6 +7,8 @@ import pytest
 from mlops_lib.engines.azureml.problems import OutOfTime, answered, clean, explained
 from mlops_lib.errors import InputError, MlopsError, StageError
 
+from .conftest import black_hole
+
 
 class Answer:
     """A response as azure-core's exceptions carry it."""
@@ -102,3 +104,23 @@ def test_our_own_errors_stay_as_they_are() -> None:
 ])  # fmt: skip
 def test_messages_lose_their_noise(text: str, expected: str) -> None:
     assert clean(text) == expected
+
+
+def test_a_connection_that_is_not_made_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    from azure.core.exceptions import AzureError
+    from azure.core.pipeline.transport import RequestsTransport
+    from azure.core.rest import HttpRequest
+
+    def why(url: str, proxy: str = "") -> str:
+        monkeypatch.setenv("NO_PROXY", "" if proxy else "127.0.0.1")
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        with RequestsTransport() as transport, pytest.raises(AzureError) as caught:
+            transport.send(HttpRequest("GET", url), connection_timeout=0.2)
+        return told(caught.value).why
+
+    for name in ("no_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert why("https://127.0.0.1:1/") == "127.0.0.1: Connection refused"
+    assert why("https://management.azure.com/x", "http://127.0.0.1:1") == "the proxy 127.0.0.1:1: Connection refused"
+    with black_hole() as silent:
+        assert why(f"https://127.0.0.1:{silent.address[4][1]}/") == "127.0.0.1: no connection in the time that it has"
