@@ -33,7 +33,9 @@ _SWEEP: Final = "HD_"
 _LOG_S: Final = 0.5  # how often the log of a step that prints is put where clients read it
 _WORDS: Final = {Status.COMPLETED: "Completed", Status.REUSED: "Completed", Status.FAILED: "Failed",
                  Status.SKIPPED: "Canceled", Status.CANCELED: "Canceled", Status.INTERRUPTED: "Canceled"}
-_MODEL_TYPES: Final = {"mlflow_model": "MLFlowModel", "custom_model": "CustomModel", "triton_model": "TritonModel"}
+# The run history has names of its own for the types of outputs.
+_TYPES: Final = {"uri_file": "UriFile", "uri_folder": "UriFolder", "mltable": "MLTable",
+                 "mlflow_model": "MLFlowModel", "custom_model": "CustomModel", "triton_model": "TritonModel"}
 
 
 def run_key(workspace: str, name: str) -> str:
@@ -288,7 +290,7 @@ class Ledger:
         asset = (f"azureml://locations/{self._world.location}/workspaces/{self._workspace.rpartition('/')[2]}/{family}/"
                  f"azureml_{name}_output_{key}/versions/1")
         self._world.resources.put(asset, {"uri": uri, "type": kind})
-        return {"assetId": asset, "type": _MODEL_TYPES.get(kind, kind)}
+        return {"assetId": asset, "type": _TYPES.get(kind, kind)}
 
     def publish(self, outputs: Mapping[str, StoredOutput], reused: Container[str]) -> None:
         """The outputs of the whole job: where it says that they go, under the names that it says.

@@ -10,6 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,17 @@ from azure.ai.ml import MLClient  # noqa: E402
 from azure.identity import DefaultAzureCredential  # noqa: E402
 
 Step = Callable[[MLClient], Any]
+
+
+def bring_named_outputs() -> None:
+    """Let azure-ai-ml 1.35.0 to 1.35.2 do what the versions before and after do.
+
+    They do not know the names that the run history has for types of data, and so bring no named output: azure-sdk-for-python#48941.
+    """
+    from azure.ai.ml.operations import _job_ops_helper as theirs
+
+    if {kind.value for kind in theirs.DataType} == {"uri_file", "uri_folder", "mltable"}:
+        theirs.DataType = Enum("DataType", {"FILE": "UriFile", "FOLDER": "UriFolder", "TABLE": "MLTable"})
 
 
 def client() -> MLClient:
@@ -43,6 +55,7 @@ class Streamed(io.StringIO):
 
 def run(steps: dict[str, Step]) -> None:
     """Take every step, whatever becomes of those before it, and print what they gave and when."""
+    bring_named_outputs()
     made, told = client(), {}
     output, sys.stdout = sys.stdout, sys.stderr  # the SDK prints as it likes
     for name, step in steps.items():

@@ -30,7 +30,7 @@ def stream(client: MLClient, name: str) -> list[str]:
 def wait(client: MLClient, name: str, *states: str) -> Any:
     while (status := client.jobs.get(name).status) not in states:
         time.sleep(0.05)
-    return status.value
+    return getattr(status, "value", status)  # a text, with older versions
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -128,6 +128,7 @@ def twice(client: MLClient) -> Any:
 
 STEPS = {
     "pipeline submit": lambda c: bool(submit(c, "pipeline.yml")),
+    "pipeline name": lambda c: NAMES["pipeline.yml"],
     "pipeline stream": lambda c: stream(c, NAMES["pipeline.yml"]),
     "pipeline get": lambda c: [(job := c.jobs.get(NAMES["pipeline.yml"])).status, job.experiment_name, sorted(job.jobs)],
     "pipeline children": lambda c: children(c, NAMES["pipeline.yml"]),

@@ -200,6 +200,13 @@ def test_a_command_job_runs_and_prints(value: Callable[[str], Any]) -> None:
                                          "named-outputs/out/copy": "1\n2\n"}  # fmt: skip
 
 
+def test_the_run_history_has_names_of_its_own_for_types_of_data(told: dict[str, Any], value: Callable[[str], Any], wire: Any) -> None:
+    setup = wire.emulator.setup
+    address = f"https://{setup.location}.api.azureml.ms/history/v1.0{setup.workspace_id()}/rundata"
+    outputs = wire("POST", address, {"runId": value("pipeline name")}).json["runMetadata"]["outputs"]
+    assert {name: reference["type"] for name, reference in outputs.items()} == {"final": "UriFolder", "counted": "UriFile"}
+
+
 def test_a_failed_step_fails_the_job_and_says_why(told: dict[str, Any], value: Callable[[str], Any]) -> None:
     assert told["failing"]["error"] == "JobException"
     assert "step 'only' exited with code 3" in told["failing"]["message"]
