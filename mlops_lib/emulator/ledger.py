@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 import uuid
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -200,7 +201,7 @@ class Ledger:
             return
         if f"{step}." in self._steps:
             self.change(self._steps[f"{step}."], status=_WORDS[record.status], endTimeUtc=arm.stamp(time.time()))
-        told = {"error": {"error": {"code": "UserError", "message": error}}} if error else {}
+        told = {"error": {"error": {"code": "UserError", "message": _reason(error)}}} if error else {}
         properties = {"azureml.isreused": "true"} if reused else {}
         self.change(name, status=_WORDS[record.status], outputs=outputs, properties=properties,
                     endTimeUtc=arm.stamp(time.time()), **told)
@@ -339,6 +340,12 @@ class Ledger:
             resources.put(f"{key}/versions/{version}", {"properties": {
                 **common, **({"modelUri": long, "modelType": stored.type, "flavors": {}, "jobName": self.name} if model else
                              {"dataUri": long, "dataType": stored.type})}})
+
+
+def _reason(error: str) -> str:
+    """Why a step failed, less what is in its log, and what a user of the local engine could do about it."""
+    left_out = re.compile(r"  (?:fix: |\| |(?:why: )?the end of its log, ).*")
+    return "\n".join(line for line in error.splitlines() if not left_out.fullmatch(line))
 
 
 def _destination(uri: str | None, run: str, key: str) -> tuple[str, str]:

@@ -66,8 +66,9 @@ def test_a_step_that_fails_there_is_told_with_its_last_lines(real: Project, stag
     assert there.status is Status.FAILED
     assert there.steps["prep"].status is Status.COMPLETED
     [error] = there.errors
-    assert "step 'train' failed on stage 'dev'" in error
-    assert "no rows" in error
+    assert error.startswith("step 'train' failed on stage 'dev'\n  why: step 'train' exited with code 1\n  | so far so good\n")
+    assert error.count("no rows") == 1
+    assert error.count("  fix: ") == 1, "what could be done about it on this machine is of no use there"
 
 
 # --- jobs of every kind ----------------------------------------------------------------------------------------------
