@@ -53,7 +53,7 @@ def explained(error: BaseException, doing: str, *, stage: str, at: str = "") -> 
         return StageError(what, why=f"no answer {error}", fix="try again; see whether the network lets you reach Azure")
     if status is None:
         if type(root).__name__ in _UNANSWERED:
-            return StageError(what, why=_unconnected(said),
+            return StageError(what, why=unconnected(said),
                               fix="see whether the network, a proxy or a private endpoint is in the way")
         return InputError(what, why=said)  # the SDK's own judgement of what it was given
     if status == 401:
@@ -92,13 +92,15 @@ def misses(error: MlopsError) -> bool:
     return isinstance(error, InputError) or any(_status(link) == 404 for link in _chain(error))
 
 
-def _unconnected(said: str) -> str:
+def unconnected(said: str) -> str:
     """Whom a connection was not made to and why, of what urllib3 says; anything else as it is."""
     places = re.findall(r"\(host='([^']+)', port=(\d+)\)", said)
-    why = re.search(r"\[Errno -?\d+\] ([^\"'()]+)|(Tunnel connection failed: [^\"'()]+)|timed out", said)
+    why = re.search(r"\[Errno -?\d+\] ([^\"'()]+)|Tunnel connection failed: ([^\"'()]+)|timed out", said)
+    if why is not None and why[2]:
+        return f"the proxy lets nobody through: {why[2]}"
     if not places or why is None:
         return said
-    words = (why[1] or why[2] or "no connection in the time that it has").strip()
+    words = (why[1] or "no connection in the time that it has").strip()
     if "Unable to connect to proxy" in said:
         return f"the proxy {':'.join(places[-1])}: {words}"
     return f"{places[0][0]}: {words}"

@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from . import sdk
-from .problems import OutOfTime, first_words
+from .problems import OutOfTime, first_words, unconnected
 from .transport import Patience, Transport, bounded
 
 _UNDER_WAY: Final = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
@@ -124,7 +124,7 @@ def _words(error: Exception) -> str:
         return "there is no such host"
     if isinstance(error, OutOfTime | core.ServiceRequestTimeoutError | core.ServiceResponseTimeoutError):
         return "it does not answer"
-    return first_words(getattr(error, "strerror", None) or str(error))
+    return unconnected(first_words(getattr(error, "strerror", None) or str(error)))
 
 
 @contextlib.contextmanager

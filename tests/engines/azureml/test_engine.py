@@ -290,6 +290,14 @@ def test_a_storage_account_that_is_slow_is_waited_for_and_that_is_said(project: 
         "the storage account 'stmlopsdev' has not answered yet; it is waited for 6.0 s at most"]
 
 
+def test_a_proxy_that_lets_nobody_through_to_a_storage_account_is_told(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.twists.append(lambda request: Response(body={"properties": {"workspaceId": "w", "storageAccount": "/x/storageAccounts/st.other"}})
+                        if request.method == "GET" and request.path == stage.workspace["id"] else None)
+    with pytest.raises(StageError) as caught:
+        submit(project, stage)
+    assert "the storage account 'st.other' cannot be reached at st.other.blob.core.windows.net: the proxy lets nobody through: 403 Forbidden (" in caught.value.why
+
+
 def test_a_storage_account_that_says_nothing_is_not_waited_for(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
     azure.faults.add("* *.blob.core.windows.net/* delay=200")  # longer than this test may take
     with pytest.raises(StageError) as caught:
