@@ -2,6 +2,8 @@
 
 import json
 import math
+import time
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -271,3 +273,33 @@ def test_columns_without_names_are_counted(read: Any, refused: Any) -> None:
 def test_a_signature_that_is_none_is_told(signatures: ModuleType, told: Any) -> None:
     with pytest.raises(ValueError, match=r"the model has no signature|is not as MLflow writes it"):
         signatures.read_signature({"signature": told})
+
+
+WIDE = b",".join(b"{%s}" % b",".join(b'"%x":1' % (row * 10 + place) for place in range(10)) for row in range(5_000))
+
+
+@pytest.mark.parametrize(
+    ("body", "inputs", "status"),
+    [
+        (b'{"data":[%s[]]}' % (b"[]," * 500_000), COLUMNS, 413),
+        (b'{"dataframe_records":[%s1]}' % (b"1," * 1_000_000), COLUMNS, 413),
+        (b'{"dataframe_records":[%s]}' % WIDE, COLUMNS, 400),
+        (b'{"dataframe_split":{"columns":[%s],"data":[]}}' % b",".join(b'"%x"' % name for name in [*range(100_000), 1]), COLUMNS, 400),
+        (b'{"inputs":["%s"%s]}' % (b"x" * 100_000, b',""' * 50_000),
+         [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}], 400),
+    ],
+    ids=["empty rows", "rows that are none", "names of their own in each row", "many names", "one long text among short ones"],
+)  # fmt: skip
+def test_no_body_takes_much_more_than_its_size(refused: Any, body: bytes, inputs: Any, status: int) -> None:
+    """A table of all the names, a comparison of each with each, an array as wide as its longest text: each would end the process."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    begun = time.process_time()
+    resource.setrlimit(resource.RLIMIT_AS, (now + 600 * 2**20, hard))
+    try:
+        told = refused(body, inputs, status=status, most_rows=10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    assert len(told) <= 20
+    assert time.process_time() - begun < 5

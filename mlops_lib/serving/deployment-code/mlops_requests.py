@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from mlops_signature import Column, NotOfType, Param, Signature, Tensor, as_array, converted, fast_arrays, is_missing, shown
@@ -38,8 +40,9 @@ class Refused(Exception):
         status: Of HTTP, from 400 to 499.
     """
 
-    def __init__(self, problems: Sequence[Problem], status: int = 400) -> None:
-        self.problems, self.status = tuple(problems[:_TOLD]), status
+    def __init__(self, problems: Iterable[Problem], status: int = 400) -> None:
+        # A body may have millions: no more are made than are told.
+        self.problems, self.status = tuple(islice(problems, _TOLD)), status
         super().__init__("; ".join(map(str, self.problems)))
 
 
@@ -77,7 +80,7 @@ def read(content: bytes, signature: Signature, *, most_rows: int) -> Batch:
     if len(forms) != 1:
         raise Refused([Problem(f"the body has {' and '.join(forms) or 'no rows'}; one of {', '.join(FORMS)} holds the rows")])
     if unknown := [key for key in body if key not in (*forms, "params")]:
-        raise Refused([Problem("is not part of a request", key) for key in unknown])
+        raise Refused(Problem("is not part of a request", key) for key in unknown)
     params = _params(body.get("params"), signature.params)
     form, value = forms[0], body[forms[0]]
     if signature.tensors:
@@ -85,7 +88,7 @@ def read(content: bytes, signature: Signature, *, most_rows: int) -> Batch:
         rows = min((len(array) if array.ndim else 1 for array in tensors.values()), default=0)
         _limit(rows, most_rows)
         return Batch(rows, tensors=tensors, params=params)
-    rows, given = _given(form, value, signature)
+    rows, given = _given(form, value, signature, most_rows)
     _limit(rows, most_rows)
     return Batch(rows, columns=_columns(given, rows, signature.columns), params=params)
 
@@ -112,35 +115,39 @@ def _limit(rows: int, most: int) -> None:
 # --- where the rows are ----------------------------------------------------------------------------------------------
 
 
-def _given(form: str, value: Any, signature: Signature) -> tuple[int, Mapping[str, Sequence[Any]]]:
+def _given(form: str, value: Any, signature: Signature, most: int) -> tuple[int, Mapping[str, Sequence[Any]]]:
     """How many rows there are, and the values of each column that is there, whichever way they stand."""
     if form == "dataframe_split" or (form == "input_data" and isinstance(value, dict) and "data" in value):
-        return _split(form, value, signature)
+        return _split(form, value, signature, most)
     if isinstance(value, dict) and form != "dataframe_records":
         return _by_column(form, value)
     if not isinstance(value, list):
         raise Refused([Problem(f"is not a list: {shown(value)}", form)])
+    _limit(len(value), most)
     if all(isinstance(row, dict) for row in value) and (value or form == "dataframe_records"):
-        names = dict.fromkeys(name for row in value for name in row)
+        # Only what is wanted: each row may have names of its own, and a table of them all would be too large for any machine.
+        there = {name for row in value for name in row}
+        names = [column.name for column in signature.columns if column.name in there]
         return len(value), {name: [row.get(name, _ABSENT) for row in value] for name in names}
     if form == "dataframe_records":
         raise _bad_rows(form, value, dict, "an object")
     return _positional(form, value, [column.name for column in signature.columns])
 
 
-def _split(form: str, value: Any, signature: Signature) -> tuple[int, Mapping[str, Sequence[Any]]]:
+def _split(form: str, value: Any, signature: Signature, most: int) -> tuple[int, Mapping[str, Sequence[Any]]]:
     if not isinstance(value, dict):
         raise Refused([Problem(f"is no object: {shown(value)}; write {{\"columns\": […], \"data\": [[…], …]}}", form)])
     if unknown := [key for key in value if key not in ("columns", "index", "data")]:
-        raise Refused([Problem("is not part of it: it has columns, index and data", f"{form}.{key}") for key in unknown])
+        raise Refused(Problem("is not part of it: it has columns, index and data", f"{form}.{key}") for key in unknown)
     names = value.get("columns", None if signature.named else [column.name for column in signature.columns])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise Refused([Problem("is not a list of names", f"{form}.columns")])
-    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise Refused([Problem("is there more than once", name) for name in twice])
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise Refused(Problem("is there more than once", name) for name in twice)
     data = value.get("data")
     if not isinstance(data, list):
         raise Refused([Problem("is not a list of rows", f"{form}.data")])
+    _limit(len(data), most)
     return _positional(f"{form}.data", data, names)
 
 
@@ -148,24 +155,24 @@ def _positional(form: str, rows: Sequence[Any], names: Sequence[str]) -> tuple[i
     if not all(isinstance(row, list) for row in rows):
         raise _bad_rows(form, rows, list, "a list")
     if any(len(row) != len(names) for row in rows):
-        raise Refused([Problem(f"has {len(row)} values for {len(names)} columns", form, position)
-                       for position, row in enumerate(rows) if len(row) != len(names)])
+        raise Refused(Problem(f"has {len(row)} values for {len(names)} columns", form, position)
+                      for position, row in enumerate(rows) if len(row) != len(names))
     return len(rows), dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
 
 
 def _by_column(form: str, value: Mapping[str, Any]) -> tuple[int, Mapping[str, Sequence[Any]]]:
     if wrong := [name for name, values in value.items() if not isinstance(values, list)]:
-        raise Refused([Problem(f"is not a list of values in {form}: {shown(value[name])}", name) for name in wrong])
+        raise Refused(Problem(f"is not a list of values in {form}: {shown(value[name])}", name) for name in wrong)
     lengths = {len(values) for values in value.values()}
     if len(lengths) > 1:
         raise Refused([Problem("its columns have different lengths: " + ", ".join(
-            f"{name} {len(values)}" for name, values in list(value.items())[:_TOLD]), form)])
+            f"{name} {len(values)}" for name, values in islice(value.items(), _TOLD)), form)])
     return lengths.pop() if lengths else 0, value
 
 
 def _bad_rows(form: str, rows: Sequence[Any], kind: type, word: str) -> Refused:
-    return Refused([Problem(f"is not {word}: {shown(row)}", form, position)
-                    for position, row in enumerate(rows) if not isinstance(row, kind)])
+    return Refused(Problem(f"is not {word}: {shown(row)}", form, position)
+                   for position, row in enumerate(rows) if not isinstance(row, kind))
 
 
 # --- what they are ---------------------------------------------------------------------------------------------------
@@ -239,7 +246,8 @@ def _tensors(form: str, value: Any, wanted: Sequence[Tensor]) -> dict[str, Any]:
     return {tensor.name: _tensor(given[tensor.name], tensor, tensor.name or form) for tensor in wanted}
 
 
-_ACCEPTED: Final[Mapping[str, str]] = {"f": "iuf", "i": "iu", "u": "iu", "b": "b", "U": "U", "S": "U", "O": "U"}
+_ACCEPTED: Final[Mapping[str, set[type]]] = {"f": {int, float}, "i": {int}, "u": {int}, "b": {bool}, "U": {str}, "S": {str},
+                                             "O": {str}}
 
 
 def _tensor(value: Any, wanted: Tensor, name: str) -> Any:
@@ -247,22 +255,29 @@ def _tensor(value: Any, wanted: Tensor, name: str) -> Any:
     import numpy as np
 
     dtype = np.dtype(wanted.dtype)
-    try:
-        found = np.array(value)
-    except (ValueError, OverflowError, TypeError):
-        raise Refused([Problem("is no array: lists in it have different lengths", name)]) from None
+    # As objects first: of texts NumPy would make an array in which each has the room of the longest, whatever that takes.
+    found = np.array(value, dtype=object)
+    types = set(map(type, found.flat))
+    if list in types:
+        raise Refused([Problem("is no array: lists in it have different lengths", name)])
     fits = len(found.shape) == len(wanted.shape) and all(
         size in (-1, length) for size, length in zip(wanted.shape, found.shape, strict=True))
     if not fits:
         raise Refused([Problem(f"has the shape {list(found.shape)}, the model needs {list(wanted.shape)}", name)])
-    if found.size and found.dtype.kind not in _ACCEPTED.get(dtype.kind, ""):
+    if not types <= _ACCEPTED.get(dtype.kind, set()):
         raise Refused([Problem(f"does not hold only values of the type {wanted.dtype}", name)])
-    with np.errstate(all="ignore"):
-        made = found.astype(object if dtype.kind in "OS" else dtype)
-    if found.size and ((dtype.kind == "f" and not np.isfinite(made).all()) or (dtype.kind in "iu" and (made != found).any())):
+    if dtype.kind in "OUS":
+        if not all(_is_text(text) for text in found.flat):
+            raise Refused([Problem("has a value that is no text", name)])
+        return found
+    try:
+        with np.errstate(all="ignore"):
+            made = found.astype(dtype)
+            fits = bool(np.isfinite(made).all()) if dtype.kind == "f" else not bool((made != found).any())
+    except OverflowError:
+        fits = False
+    if not fits:
         raise Refused([Problem(f"has values that are not finite or do not fit {wanted.dtype}", name)])
-    if found.size and dtype.kind in "OUS" and not all(_is_text(text) for text in found.flat):
-        raise Refused([Problem("has a value that is no text", name)])
     return made
 
 
