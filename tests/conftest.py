@@ -35,6 +35,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name != "test_flights.py")
 
 
+@pytest.fixture(autouse=True)
+def only_this_machine(loopback_only: None) -> None:
+    """No test reaches anything else; what brings packages for a whole session or module is no test, and goes before."""
+
+
 @dataclass
 class Workshop:
     """A project in a folder of its own."""

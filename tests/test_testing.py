@@ -124,6 +124,10 @@ def test_whoever_reaches_out_fails(tmp_path: Path) -> None:
     assert f"{len(REACHED) + 4} passed, {len(REACHED) + 1} errors" in done.stdout, "the three that stay here have no other fault"
 
 
+def test_no_test_of_ours_is_without_the_guard(request: pytest.FixtureRequest) -> None:
+    assert all("loopback_only" in item.fixturenames for item in request.session.items if isinstance(item, pytest.Function))  # fmt: skip
+
+
 def test_the_plugin_loads_nothing_before_a_fixture_is_used() -> None:
     code = "import sys, mlops_lib.testing; print(sorted({'azure', 'cryptography', 'sqlite3', 'mlops_lib.emulator'} & {*sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

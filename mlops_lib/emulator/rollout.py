@@ -22,6 +22,7 @@ _LOG = logging.getLogger("mlops_lib.emulator")
 _GUIDE: Final = "https://aka.ms/oe-tsg"
 _LAST: Final = 10  # lines of a log that an error repeats
 # Of the process that the emulator is what a deployment is not to have: who it is, and how it reaches what.
+_TELEMETRY: Final = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 _FOREIGN: Final = ("AZURE_", "AZUREML_", "MSI_", "IDENTITY_", "MLFLOW_TRACKING", "MLFLOW_RUN", "MLFLOW_EXPERIMENT", "MLOPS_")
 
 
@@ -99,7 +100,9 @@ def _variables(deployment: Resource, model: Path | None, script: Path | None) ->
         "AZUREML_MODEL_DIR": str(model) if model else "", "SERVICE_NAME": deployment.id.split("/")[10],
     }
     given = {name: str(value) for name, value in (deployment.properties.get("environmentVariables") or {}).items()}
-    return {**own, **{name: value for name, value in known.items() if value}, **given}
+    variables = {**own, **{name: value for name, value in known.items() if value}, **given}
+    variables.pop(_TELEMETRY, None)  # what a deployment here would tell is for nobody elsewhere
+    return variables
 
 
 def at_once(deployment: Resource) -> int:

@@ -45,7 +45,7 @@ def create(client: MLClient) -> Any:
 
 
 def deploy(client: MLClient) -> Any:
-    more = {"environment_variables": {"GREETING": "hello"}, "tags": {"colour": "blue"}}
+    more = {"environment_variables": {"GREETING": "hello", "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=x"}, "tags": {"colour": "blue"}}
     made = client.online_deployments.begin_create_or_update(deployment("blue", **more)).result()
     return [made.name, made.provisioning_state, made.instance_count, made.endpoint_name, made.tags]
 

@@ -24,7 +24,8 @@ def run(data):
     rows = json.loads(data)["rows"]
     if not isinstance(rows, list):
         raise ValueError("rows are no list")
-    return {"by": "blue", "weights": weights, "rows": len(rows), "says": os.environ.get("GREETING")}
+    return {"by": "blue", "weights": weights, "rows": len(rows), "says": os.environ.get("GREETING"),
+            "tells": os.environ.get("APPLICATIONINSIGHTS_CONNECTION_STRING")}
 """
 RAW = """\
 import json, time
@@ -94,7 +95,7 @@ def test_every_call_that_the_sdk_is_known_to_make_is_answered(told: dict[str, An
     assert not_called("sdk_endpoints.py", told) == []
 
 
-BY = {"blue": {"by": "blue", "weights": "0.5", "rows": 2, "says": "hello"}, "green": {"by": "green", "method": "POST"}}
+BY = {"blue": {"by": "blue", "weights": "0.5", "rows": 2, "says": "hello", "tells": None}, "green": {"by": "green", "method": "POST"}}
 
 
 @pytest.mark.parametrize(("step", "expected"), [
