@@ -6,10 +6,11 @@ endpoint's tags what the traffic was before: a rollout that was killed goes on w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ _ROLLOUT, _BEFORE, _STATE = "mlops_rollout", "mlops_before", "mlops_state"
 _GOING, _DONE = "going", "done"
 _INSIGHTS: Final = "2020-02-02"  # the version of Application Insights' own API
 _HOME: Final = "mlops/serving"  # of scoring code, in the default datastore
+_CLAIMS: Final = "mlops/claims/endpoints"
 
 Say = Callable[[str], None]
 
@@ -77,9 +79,36 @@ def roll_out(workspace: Workspace, deployment: Deployment, wish: Wish, say: Say)
     """Let a deployment take over the traffic of its endpoint.
 
     Raises:
-        JobError: it failed; the traffic is as it was before. InputError, StageError: it was not begun.
+        JobError: it failed; the traffic is as it was before. InputError, StageError: it was not begun, or another one has
+            taken the endpoint over.
     """
     endpoint = OnlineEndpoint(workspace, wish.endpoint)
+    known = endpoint.read()
+    _check(workspace, known, wish)
+    if known is not None and _serves_already(endpoint, deployment.name, known, traffic := endpoint.traffic()):
+        return _outcome(endpoint, deployment, traffic, changed=False)
+    with _alone(workspace, wish.endpoint) as still_ours:
+        return _rolled_out(workspace, endpoint, deployment, wish, say, still_ours)
+
+
+@contextlib.contextmanager
+def _alone(workspace: Workspace, name: str) -> Iterator[Callable[[], None]]:
+    """Hold an endpoint: of two that divide its traffic, the last one would win, and know nothing of the other.
+
+    Yields:
+        Asks whether it is still held, and raises when it is not.
+    """
+    def taken() -> StageError:
+        return StageError(f"stage {workspace.stage.name!r}: another deployment to {name!r} is at work",
+                          why="they take turns, so that each knows the traffic that there is",
+                          fix="see what came of it, then deploy again; one that was killed is in the way for a minute")
+
+    with Blobs(workspace).held(f"{_CLAIMS}/{name}", taken) as still_ours:
+        yield still_ours
+
+
+def _rolled_out(workspace: Workspace, endpoint: OnlineEndpoint, deployment: Deployment, wish: Wish, say: Say,
+                still_ours: Callable[[], None]) -> Outcome:
     known = endpoint.read()
     compute = _check(workspace, known, wish)
     if known is None:
@@ -96,11 +125,14 @@ def roll_out(workspace: Workspace, deployment: Deployment, wish: Wish, say: Say)
         _start(workspace, endpoint, deployment, wish, say)
         _try(endpoint, deployment)
         for share in _ahead(wish.steps, before, traffic, deployment.name):
+            still_ours()
             endpoint.shift(shares(before, deployment.name, share), tags)
             say(f"{deployment.name} has {share} % of the traffic")
             _watch(endpoint, deployment, wish)
+        still_ours()
         endpoint.shift({deployment.name: 100}, {_STATE: _DONE})
     except _Unfit as unfit:
+        still_ours()
         raise _taken_back(endpoint, deployment, wish, (before, earlier), unfit, say) from None
     removed = _clear(endpoint, deployment, before, say)
     return _outcome(endpoint, deployment, endpoint.traffic(), changed=True, removed=removed)
@@ -116,10 +148,17 @@ def roll_back(workspace: Workspace, endpoint_name: str, model: str, say: Say) ->
         say: Is told what is done.
 
     Raises:
-        InputError: there is none; JobError: it does not answer, and nothing has changed.
+        InputError: there is none; JobError: it does not answer, and nothing has changed; StageError: there is no endpoint, or a
+            deployment to it is at work.
     """
     endpoint = OnlineEndpoint(workspace, endpoint_name)
-    known = endpoint.read()
+    with _alone(workspace, endpoint_name) as still_ours:
+        return _rolled_back(workspace, endpoint, model, say, still_ours)
+
+
+def _rolled_back(workspace: Workspace, endpoint: OnlineEndpoint, model: str, say: Say,
+                 still_ours: Callable[[], None]) -> Outcome:
+    endpoint_name, known = endpoint.name, endpoint.read()
     if known is None:
         raise StageError(f"stage {workspace.stage.name!r} has no endpoint {endpoint_name!r}", fix="deploy a model first")
     current = _tags(known).get(_ROLLOUT, "")
@@ -134,6 +173,7 @@ def roll_back(workspace: Workspace, endpoint_name: str, model: str, say: Say) ->
                          fix=f"deploy another version: mlops deploy {model}:VERSION --on {workspace.stage.name}")
     for name in before:
         _see_that_it_answers(workspace, endpoint, name)
+    still_ours()
     endpoint.shift(before, {_ROLLOUT: max(before, key=lambda name: before[name]), _BEFORE: "{}", _STATE: _DONE})
     for name, share in before.items():
         say(f"{name} has {share} % of the traffic")

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.storage.blob import BlobLeaseClient
 
 from mlops_lib.emulator.wire import Request, Response
+from mlops_lib.engines.azureml.blobs import Blobs
 from mlops_lib.engines.azureml.online import OnlineEndpoint
 from mlops_lib.engines.azureml.registry import WorkspaceModels
 from mlops_lib.engines.azureml.transport import Patience
@@ -201,6 +203,39 @@ def test_a_rollout_that_was_killed_goes_on_or_is_taken_back(shop: Shop) -> None:
     with pytest.raises(JobError):
         shop.deploy(3, "tires")
     assert (shop.traffic, "m3-tires" in shop.deployments) == ({"m1-good": 100}, False)
+
+
+def test_of_two_deployments_at_once_one_goes_on_and_the_other_is_told(shop: Shop) -> None:
+    shop.deploy(1)
+    told: list[str] = []
+
+    def another(line: str) -> None:
+        if "50 %" in line:
+            for act in (lambda: shop.deploy(3), shop.back):
+                with pytest.raises(StageError, match=f"another deployment to '{shop.name}' is at work") as caught:
+                    act()
+                told.append(caught.value.fix)
+            assert shop.traffic == {"m1-good": 50, "m2-good": 50}
+
+    assert shop.deploy(2, say=another).traffic == {"m2-good": 100}
+    assert (len(told), "in the way for a minute" in told[0]) == (2, True)
+    assert shop.deployments == ["m1-good", "m2-good"]
+    assert shop.deploy(3).traffic == {"m3-good": 100}, "it is free again"
+
+
+def test_one_that_slept_until_another_took_over_changes_nothing_more(shop: Shop) -> None:
+    """Nobody renews the claim for a minute, as on a laptop that was closed."""
+    shop.deploy(1)
+
+    def sleeps(line: str) -> None:
+        if "10 %" in line:
+            claim = Blobs(shop.workspace)._client.get_blob_client(f"mlops/claims/endpoints/{shop.name}")
+            BlobLeaseClient(claim).break_lease(lease_break_period=0)
+            shop.deploy(3)
+
+    with pytest.raises(StageError, match="is at work"):
+        shop.deploy(2, say=sleeps)
+    assert shop.traffic == {"m3-good": 100}
 
 
 def test_a_plan_says_what_would_be_done_and_does_nothing(shop: Shop, azure: Any) -> None:
