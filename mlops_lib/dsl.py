@@ -399,14 +399,9 @@ class PipelineCall:
             InputError: a pipeline in a pipeline, which Azure ML's YAML can only name as a file.
         """
         from .document import unparse
+        from .engines.azureml.submission import document
 
-        for node in self.job.jobs.values():
-            if isinstance(node.component, PipelineComponent) and not node.component.file:
-                raise InputError(f"pipeline {self.name!r} contains the pipeline {node.component.name!r}", place=node.place,
-                                 why="Azure ML's YAML names a pipeline's file there, and a Python function has none",
-                                 fix="call its components directly, or write it as a component of the project")
-
-        return unparse(_referenced(self.job, str(self.project.root)).to_dict())
+        return unparse(document(self.job))
 
     def to_svg(self) -> str:
         """The graph as a picture."""
@@ -420,17 +415,3 @@ class PipelineCall:
 
     def __repr__(self) -> str:
         return f"<pipeline {self.name!r}: {listing(self.job.jobs)}>"
-
-
-def _referenced(job: PipelineJob, folder: str) -> PipelineJob:
-    """Components that have a file are named by it; others stay inline."""
-    import dataclasses
-
-    def named(node: Job) -> Job:
-        file = node.component.file if node.component else ""
-        if not file or node.reference:
-            return node
-        relative = os.path.relpath(file, folder).replace(os.sep, "/")
-        return dataclasses.replace(node, reference=relative if relative.startswith("..") else f"./{relative}")
-
-    return dataclasses.replace(job, jobs={name: named(node) for name, node in job.jobs.items()})

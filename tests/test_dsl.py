@@ -237,7 +237,7 @@ def test_paths_inside_a_nested_pipeline_start_from_the_project(shop: Project, mo
 
 def test_a_pipeline_in_a_pipeline_is_not_written_as_yaml_that_azure_refuses(quick: Callable[..., Any]) -> None:
     whole = pipeline(lambda raw: quick(raw=raw), name="whole")
-    with pytest.raises(InputError, match="'whole' contains the pipeline 'quick'") as caught:
+    with pytest.raises(InputError, match="job 'quick' is a pipeline that has no file") as caught:
         whole("data").to_yaml()
     assert caught.value.place is not None
     assert caught.value.place.file.endswith("test_dsl.py")

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from ...catalogue import parse_asset
 from ...errors import InputError, did_you_mean
+from .endpoint import Endpoint
 from .workspace import Workspace
 
 PIPELINE: Final = "mlops_pipeline"  # tag of endpoints and deployments: the pipeline that they run
 CONTENT: Final = "mlops_content"  # tag of a deployment of ours: the digest of all that it is made of
 PREVIOUS: Final = "mlops_previous"  # tag of an endpoint: the deployment that the default one has replaced
 DEFAULT: Final = "mlops_default_"  # begins a tag of the deployment's jobs: what an input for data takes when none is given
-_WRITTEN: Final = ("location", "tags", "identity", "kind")  # of what is read, what may be written
 _MODEL: Final = re.compile(r"^/subscriptions/.+/models/([^/]+)/versions/([^/]+)$")
-_TOLD: Final = ("provisioningState", "scoringUri", "swaggerUri", "keys")
 
 
-class BatchEndpoint:
+class BatchEndpoint(Endpoint):
     """A batch endpoint, which may not be there yet.
 
     Args:
@@ -28,54 +27,25 @@ class BatchEndpoint:
     """
 
     def __init__(self, workspace: Workspace, name: str) -> None:
-        self._workspace, self.name = workspace, name
-        self._place = f"batchEndpoints/{name}"
-
-    def read(self) -> Mapping[str, Any] | None:
-        """What Azure says of it; None when it is not there."""
-        found: Mapping[str, Any] | None = self._workspace.find(self._place, doing=f"look for the endpoint {self.name!r}")
-        return found
+        super().__init__(workspace, name, "batchEndpoints")
 
     def make(self, tags: Mapping[str, str], description: str | None) -> None:
         """Create it, with nothing to run yet."""
-        properties = {"authMode": "AADToken", **({"description": description} if description else {})}
-        self._workspace.put(self._place, {"location": self._workspace.stage.location, "tags": dict(tags),
-                                          "properties": properties}, doing=f"make the endpoint {self.name!r}")
+        self._create({"authMode": "AADToken", **({"description": description} if description else {})}, tags)
 
     def switch(self, deployment: str, tags: Mapping[str, str]) -> None:
         """Make a deployment the default, and say so with tags, all in one request."""
-        found = self.read() or {}
-        properties = {key: value for key, value in (found.get("properties") or {}).items() if key not in _TOLD}
-        body = {key: found[key] for key in _WRITTEN if found.get(key) is not None}
-        body["tags"] = {**(found.get("tags") or {}), **tags}
-        self._workspace.put(self._place, {**body, "properties": {**properties, "defaults": {"deploymentName": deployment}}},
-                            doing=f"make {deployment!r} the default of {self.name!r}")
+        self._change(self.read() or {}, {"defaults": {"deploymentName": deployment}}, tags,
+                     f"make {deployment!r} the default of {self.name!r}")
 
     def delete(self) -> None:
         """Delete it with its deployments; the jobs that it made stay."""
         self._workspace.delete(self._place, doing=f"delete the endpoint {self.name!r}")
 
-    # --- its deployments ---------------------------------------------------------------------------------------------
-
-    def deployments(self) -> Sequence[Mapping[str, Any]]:
-        """What Azure says of each of them."""
-        return list(self._workspace.pages(f"{self._workspace.path}/{self._place}/deployments", may_lack=True,
-                                          doing=f"list the deployments of {self.name!r}"))
-
-    def deployment(self, name: str) -> Mapping[str, Any] | None:
-        """What Azure says of one; None when it is not there."""
-        found: Mapping[str, Any] | None = self._workspace.find(
-            f"{self._place}/deployments/{name}", doing=f"look for the deployment {name!r}")
-        return found
-
     def put(self, name: str, body: Mapping[str, Any]) -> None:
         """Create a deployment, and wait until it is whole."""
         self._workspace.put(f"{self._place}/deployments/{name}", body, doing=f"make the deployment {name!r}",
                             seconds=self._workspace.patience.upload)
-
-    def remove(self, name: str) -> None:
-        """Delete a deployment, which is not the default; one that is gone is fine."""
-        self._workspace.delete(f"{self._place}/deployments/{name}", doing=f"delete the deployment {name!r}")
 
 
 def every(workspace: Workspace) -> Iterator[Mapping[str, Any]]:

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ...errors import MlopsError, StageError
+from .endpoint import Endpoint
 from .workspace import Workspace
 
 DEPLOYMENT_HEADER: Final = "azureml-model-deployment"
 AT_WORK: Final = ("Creating", "Updating", "Scaling")
 _SCOPE: Final = "https://ml.azure.com/.default"
 _MODES: Final = {"key": "Key", "aad_token": "AADToken"}
-_WRITTEN: Final = ("location", "kind", "identity", "tags", "sku")  # of what is read, what may be written
 
 
 class Answer(NamedTuple):
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
         return None
 
 
-class OnlineEndpoint:
+class OnlineEndpoint(Endpoint):
     """An online endpoint, which may not be there yet.
 
     Args:
@@ -41,16 +41,10 @@ class OnlineEndpoint:
     """
 
     def __init__(self, workspace: Workspace, name: str) -> None:
-        self._workspace, self.name = workspace, name
-        self._place = f"onlineEndpoints/{name}"
+        super().__init__(workspace, name, "onlineEndpoints", workspace.patience.endpoint)
         self._known: tuple[str, str] | None = None
 
     # --- the endpoint ------------------------------------------------------------------------------------------------
-
-    def read(self) -> Mapping[str, Any] | None:
-        """What Azure says of it; None when it is not there."""
-        found: Mapping[str, Any] | None = self._workspace.find(self._place, doing=f"look for the endpoint {self.name!r}")
-        return found
 
     def make(self, *, auth: str, tags: Mapping[str, str], compute: str | None, public: bool) -> None:
         """Create it.
@@ -63,9 +57,7 @@ class OnlineEndpoint:
         """
         properties = {"authMode": _MODES[auth], "publicNetworkAccess": "Enabled" if public else "Disabled",
                       **({"compute": compute} if compute else {})}
-        self._workspace.put(self._place, {
-            "location": self._workspace.stage.location, "tags": dict(tags), "identity": {"type": "SystemAssigned"},
-            "properties": properties}, doing=f"make the endpoint {self.name!r}", seconds=self._workspace.patience.endpoint)
+        self._create(properties, tags, identity={"type": "SystemAssigned"})
 
     def traffic(self) -> Mapping[str, int]:
         """The share of each deployment that has one, in percent."""
@@ -78,25 +70,9 @@ class OnlineEndpoint:
         if found is None:
             raise StageError(f"stage {self._workspace.stage.name!r}: the endpoint {self.name!r} is gone",
                              why="somebody has deleted it", fix="deploy again")
-        properties = {name: value for name, value in found["properties"].items() if name not in (
-            "provisioningState", "scoringUri", "swaggerUri", "keys")}
-        body = {name: found[name] for name in _WRITTEN if found.get(name) is not None}
-        body["tags"] = {**(found.get("tags") or {}), **tags}
-        self._workspace.put(self._place, {**body, "properties": {**properties, "traffic": dict(traffic)}},
-                            doing=f"divide the traffic of {self.name!r}", seconds=self._workspace.patience.endpoint)
+        self._change(found, {"traffic": dict(traffic)}, tags, f"divide the traffic of {self.name!r}")
 
     # --- its deployments ---------------------------------------------------------------------------------------------
-
-    def deployments(self) -> Sequence[Mapping[str, Any]]:
-        """What Azure says of each of them."""
-        return list(self._workspace.pages(f"{self._workspace.path}/{self._place}/deployments", may_lack=True,
-                                          doing=f"list the deployments of {self.name!r}"))
-
-    def deployment(self, name: str) -> Mapping[str, Any] | None:
-        """What Azure says of a deployment; None when it is not there."""
-        found: Mapping[str, Any] | None = self._workspace.find(
-            f"{self._place}/deployments/{name}", doing=f"look for the deployment {name!r}")
-        return found
 
     def start(self, name: str, body: Mapping[str, Any], *, seconds: float) -> None:
         """Create a deployment and wait until it serves.
@@ -105,11 +81,6 @@ class OnlineEndpoint:
             MlopsError: it does not; :meth:`deployment` says whether it is there.
         """
         self._workspace.put(f"{self._place}/deployments/{name}", body, doing=f"start the deployment {name!r}", seconds=seconds)
-
-    def remove(self, name: str) -> None:
-        """Delete a deployment, which has no share of the traffic; one that is gone is fine."""
-        self._workspace.delete(f"{self._place}/deployments/{name}", doing=f"delete the deployment {name!r}",
-                               seconds=self._workspace.patience.endpoint)
 
     def log(self, name: str, lines: int) -> Sequence[str]:
         """The last lines that a deployment has printed; none when Azure has no log of it."""

@@ -1,0 +1,61 @@
+"""An endpoint of a stage and its deployments: what batch and online endpoints have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from .workspace import Workspace
+
+_WRITTEN: Final = ("location", "kind", "identity", "tags", "sku")  # of what is read, what may be written
+_TOLD: Final = ("provisioningState", "scoringUri", "swaggerUri", "keys")  # of its properties, what may not
+
+
+class Endpoint:
+    """An endpoint, which may not be there yet.
+
+    Args:
+        workspace: Opened by the caller.
+        name: The endpoint's.
+        kind: As Azure's addresses have it: ``batchEndpoints`` or ``onlineEndpoints``.
+        seconds: Within these it is changed, or a deployment deleted; None for those of any operation.
+    """
+
+    def __init__(self, workspace: Workspace, name: str, kind: str, seconds: float | None = None) -> None:
+        self._workspace, self.name, self._seconds = workspace, name, seconds
+        self._place = f"{kind}/{name}"
+
+    def read(self) -> Mapping[str, Any] | None:
+        """What Azure says of it; None when it is not there."""
+        found: Mapping[str, Any] | None = self._workspace.find(self._place, doing=f"look for the endpoint {self.name!r}")
+        return found
+
+    def deployments(self) -> Sequence[Mapping[str, Any]]:
+        """What Azure says of each of its deployments."""
+        return list(self._workspace.pages(f"{self._workspace.path}/{self._place}/deployments", may_lack=True,
+                                          doing=f"list the deployments of {self.name!r}"))
+
+    def deployment(self, name: str) -> Mapping[str, Any] | None:
+        """What Azure says of a deployment; None when it is not there."""
+        found: Mapping[str, Any] | None = self._workspace.find(
+            f"{self._place}/deployments/{name}", doing=f"look for the deployment {name!r}")
+        return found
+
+    def remove(self, name: str) -> None:
+        """Delete a deployment that is not asked: not the default, or without traffic; one that is gone is fine."""
+        self._workspace.delete(f"{self._place}/deployments/{name}", doing=f"delete the deployment {name!r}",
+                               seconds=self._seconds)
+
+    def _create(self, properties: Mapping[str, Any], tags: Mapping[str, str], **more: Any) -> None:
+        body = {"location": self._workspace.stage.location, "tags": dict(tags), "properties": dict(properties), **more}
+        self._workspace.put(self._place, body, doing=f"make the endpoint {self.name!r}", seconds=self._seconds)
+
+    def _change(self, found: Mapping[str, Any], properties: Mapping[str, Any], tags: Mapping[str, str], doing: str) -> None:
+        """Write what was *found* with other properties and tags, all in one request."""
+        kept = {key: value for key, value in (found.get("properties") or {}).items() if key not in _TOLD}
+        body = {key: found[key] for key in _WRITTEN if found.get(key) is not None}
+        self._workspace.put(self._place, {**body, "tags": {**(found.get("tags") or {}), **tags},
+                                          "properties": {**kept, **properties}}, doing=doing, seconds=self._seconds)
+
+
+__all__ = ["Endpoint"]
