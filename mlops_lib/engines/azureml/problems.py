@@ -14,7 +14,8 @@ _CONTROLS: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _ACTION: Final = re.compile(r"(?:action|permission)s?\W{1,4}(Microsoft\.[A-Za-z]+/[A-Za-z/]+)")
 _WORDS: Final = 600
 _REQUEST: Final = ("x-ms-request-id", "x-ms-correlation-request-id", "request-id")
-_DENIED: Final = ("AuthorizationFailed", "AuthorizationPermissionMismatch", "AuthorizationFailure",
+_FIREWALL: Final = "AuthorizationFailure"  # of storage: for a network that is shut out, and for a role that lacks
+_DENIED: Final = ("AuthorizationFailed", "AuthorizationPermissionMismatch", _FIREWALL,
                   "InsufficientAccountPermissions")
 # What azure-core raises when no answer came.
 _UNANSWERED: Final = ("ServiceRequestError", "ServiceRequestTimeoutError", "ServiceResponseError",
@@ -61,7 +62,8 @@ def explained(error: BaseException, doing: str, *, stage: str, at: str = "") -> 
     if status == 403 or code in _DENIED:
         role, action = _role(said, root)
         return StageError(what, why=f"{said} {told}", fix=f"whoever owns the stage grants the role {role!r}"
-                          + (f", which allows {action}" if action else ""))
+                          + (f", which allows {action}" if action else "")
+                          + ("; or lets this network in: a firewall of storage says the same" if code == _FIREWALL else ""))
     if status == 404:
         return StageError(what, why=f"{said} {told}", fix=f"see that {at or 'it'} exists: mlops stage check {stage}")
     if "quota" in said.lower():

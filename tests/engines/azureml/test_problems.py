@@ -56,6 +56,13 @@ def test_a_missing_permission_names_the_role_that_has_it(action: str, role: str)
     assert f"the role {role!r}, which allows {action}" in told(HttpResponseError(403, "AuthorizationFailed", message)).fix
 
 
+@pytest.mark.parametrize(("code", "told_of"), [("AuthorizationFailure", True), ("AuthorizationPermissionMismatch", False)])
+def test_a_refusal_that_may_be_a_firewall_s_says_so(code: str, told_of: bool) -> None:
+    error = told(HttpResponseError(403, code, "This request is not authorized to perform this operation."))
+    assert "the role " in error.fix
+    assert ("lets this network in" in error.fix) == told_of
+
+
 def test_quota_is_the_stage_s_lack() -> None:
     error = told(HttpResponseError(400, "QuotaExceeded", "The quota of cores is used up"))
     assert isinstance(error, StageError)
