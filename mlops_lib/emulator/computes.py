@@ -40,7 +40,10 @@ def _complete(body: dict[str, Any]) -> dict[str, Any]:
     properties = body.get("properties")
     if not isinstance(properties, dict) or not isinstance(properties.get("computeType"), str):
         raise Problem(400, "UserError", "A compute has properties with a computeType.")
-    inner = dict(properties.get("properties") or {})
+    inner = properties.get("properties") or {}
+    if not isinstance(inner, dict) or not isinstance(inner.get("scaleSettings") or {}, dict):
+        raise Problem(400, "UserError", "The properties and scaleSettings of a compute are objects.")
+    inner = dict(inner)
     if properties["computeType"] == "AmlCompute":
         smallest = (inner.get("scaleSettings") or {}).get("minNodeCount", 0)
         inner |= {"allocationState": "Steady", "currentNodeCount": smallest, "targetNodeCount": smallest, "errors": None,

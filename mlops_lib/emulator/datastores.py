@@ -63,6 +63,8 @@ def put(world: World, request: Request) -> Response:
     properties = body.get("properties")
     if not isinstance(properties, dict) or "datastoreType" not in properties:
         raise Problem(400, "UserError", "A datastore has properties with a datastoreType.")
+    if properties["datastoreType"] == "AzureBlob" and not properties.get("containerName"):
+        raise Problem(400, "UserError", "A datastore of blob storage has a containerName.")
     account = world.account_of(properties.get("accountName"))
     if properties["datastoreType"] == "AzureBlob" and account is not None:
         account.create(properties["containerName"])

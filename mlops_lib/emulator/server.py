@@ -117,7 +117,12 @@ class _Connection(BaseHTTPRequestHandler):
         if self.service is None:
             self._refuse(self.path)
             return
-        length = int(self.headers.get("Content-Length") or 0)
+        told = self.headers.get("Content-Length") or "0"
+        if not told.isdecimal():
+            self.close_connection = True
+            self._send(Response(status=400, body={"error": {"code": "BadRequest", "message": "Content-Length is no number."}}))
+            return
+        length = int(told)
         if length > _MAX_BODY or "chunked" in (self.headers.get("Transfer-Encoding") or "").lower():
             self.close_connection = True
             self._send(Response(status=413, body={"error": {"code": "RequestTooLarge", "message": "The body is too large."}}))

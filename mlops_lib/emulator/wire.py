@@ -6,7 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
+
+# What a body may say, or say in its properties, and what that is wherever it stands.
+_SHAPES: Final = {
+    **dict.fromkeys(("componentSpec", "credentials", "deploymentConfiguration", "inputs", "jobs", "mirrorTraffic", "outputs",
+                     "properties", "settings", "tags", "traffic"), (dict, "an object")),
+    "containerName": (str, "a string"), "values": (list, "a list")}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +50,10 @@ class Request:
             raise Problem(400, "InvalidRequestContent", f"The body is not JSON: {error}") from None
         if not isinstance(value, dict):
             raise Problem(400, "InvalidRequestContent", "The body is not a JSON object")
+        for part in (value, value.get("properties")):
+            for name, (kind, words) in _SHAPES.items():
+                if isinstance(part, dict) and not isinstance(part.get(name), (kind, type(None))):
+                    raise Problem(400, "InvalidRequestContent", f"'{name}' is not {words}")
         return value
 
     def within(self, parameters: Mapping[str, str]) -> Request:

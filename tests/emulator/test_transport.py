@@ -117,6 +117,35 @@ def test_a_body_that_is_no_object_is_refused(wire: Any) -> None:
         assert (answer.status, answer.json["error"]["code"]) == (400, "InvalidRequestContent")
 
 
+@pytest.mark.parametrize(("method", "path", "properties"), [
+    ("PUT", "datastores/wrong", {"datastoreType": "AzureBlob"}),
+    ("PUT", "datastores/wrong", {"datastoreType": "AzureBlob", "containerName": 9}),
+    ("PUT", "datastores/wrong", {"datastoreType": "AzureBlob", "containerName": "c", "credentials": 7}),
+    ("PUT", "computes/wrong", {"computeType": "AmlCompute", "properties": "x"}),
+    ("PATCH", "computes/cpu", {"properties": {"scaleSettings": "x"}}),
+    ("PUT", "data/wrong", "x"),
+    ("PUT", "components/wrong/versions/1", {"componentSpec": "x"}),
+    ("PUT", "jobs/wrong", {"jobType": "Pipeline", "jobs": [1]}),
+    ("PUT", "jobs/wrong", {"jobType": "Pipeline", "settings": "x"}),
+    ("PUT", "onlineEndpoints/wrong", {"authMode": "Key", "traffic": [1]}),
+])  # fmt: skip
+def test_what_has_the_wrong_shape_is_refused_and_no_bug_of_ours(wire: Any, method: str, path: str, properties: Any) -> None:
+    answer = wire(method, path, {"properties": properties})
+    assert answer.status == 400, answer.content
+    assert wire("GET", "datastores").status == 200
+
+
+@pytest.mark.parametrize(("length", "status"), [("abc", 400), ("-5", 400), (str(1 << 40), 413)])
+def test_a_length_that_no_body_has_is_refused_at_once(wire: Any, length: str, status: int) -> None:
+    assert wire("PUT", "data/x/versions/1", token=None, Content_Length=length).status == status
+
+
+@pytest.mark.parametrize("name", ["..", "%2e%2e", "..%2f..%2fx", "x" * 300])
+def test_a_name_that_leads_elsewhere_is_none(wire: Any, name: str) -> None:
+    assert wire("PUT", f"jobs/{name}", {"properties": {"jobType": "Command"}}).status == 400
+    assert wire("PUT", f"models/{name}/versions/1", {"properties": {"modelUri": "azureml://datastores/raw/paths/x"}}).status == 400
+
+
 def test_ids_are_compared_without_regard_to_case(wire: Any) -> None:
     upper = wire("GET", wire.workspace.replace("resourceGroups", "resourcegroups").replace("mlw-", "MLW-"))
     assert upper.json["name"] == wire.emulator.setup.workspace
