@@ -31,7 +31,8 @@ def bring_named_outputs() -> None:
     from azure.ai.ml.operations import _job_ops_helper as theirs
 
     if {kind.value for kind in theirs.DataType} == {"uri_file", "uri_folder", "mltable"}:
-        theirs.DataType = Enum("DataType", {"FILE": "UriFile", "FOLDER": "UriFolder", "TABLE": "MLTable"})
+        words = {"FILE": "UriFile", "FOLDER": "UriFolder", "TABLE": "MLTable", "URI_FOLDER": "uri_folder"}  # the last is for streams
+        theirs.DataType = Enum("DataType", words, type=str)
 
 
 def client() -> MLClient:
