@@ -103,7 +103,7 @@ class AzureEngine:
                 raise
             self._note(record, plan)
             raise StageError(error.what, why=error.why,
-                             fix=f"it may have arrived all the same: mlops runs show {name}") from error
+                             fix=f"{error.fix}; it may have arrived all the same: mlops runs show {name}") from error
         record = dataclasses.replace(record, started=time.time())
         self._note(record, plan)
         listener(RunStarted(name, plan))
