@@ -84,3 +84,20 @@ def test_wrong_windows_and_data_are_told_in_one_line(
     data = save(pa.table({"row": range(6), "scored_at": HOURS}), tmp_path / "data")
     with pytest.raises(window.InputError, match=re.escape(message)):
         cut(data, start, end, columns)
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_what_the_monitor_names_is_registered_here_or_said_to_be_made() -> None:
+    """A monitor whose assets nobody makes is refused only when Azure ML creates it."""
+    named = set(re.findall(r"azureml:([\w-]+)[:@]", (ROOT / "schedules" / "monitor.yml").read_text()))
+    registered = {output["name"] for file in (ROOT / "pipelines").glob("*.yml")
+                  for output in (yaml.safe_load(file.read_text()).get("outputs") or {}).values() if "name" in output}
+    components = {yaml.safe_load(file.read_text())["name"] for file in (ROOT / "components").glob("*/component.yml")}
+    told = (ROOT / "docs" / "monitoring.md").read_text()
+    by_hand = named - registered - components
+    assert by_hand == {"flights-scored", "flights-predictions"}
+    assert all(f"`{name}`" in told for name in by_hand)
+    assert {"flights", "flights-train"} <= registered
+    assert "mlops components register components/monitor_window/component.yml" in told
