@@ -499,7 +499,8 @@ def batch(name: str, runs: int, folder: Path, rows: int = 1_000_000) -> None:
     """The component score beside pandas, MLflow and LightGBM itself, on flights' features repeated with a jitter."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     variables = {**PROGRAMS, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
-                 "OMP_NUM_THREADS": str(cores), "MLOPS_COMPILED_TREES": str(folder / "trees")}
+                 "OMP_NUM_THREADS": str(cores), "MLOPS_COMPILED_TREES": str(folder / "trees"),
+                 "PYTHONPATH": str(ROOT / "components" / "common")}  # which the trainer includes
     parts = {part: folder / part for part in ("train", "validation", "test")}
     model, data = folder / "model", folder / "data"
 
