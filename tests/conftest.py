@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,19 @@ settings.load_profile("project")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the flights: a third of all the time is theirs, and a file is one worker's; the other would wait for it."""
     items.sort(key=lambda item: item.path.name != "test_flights.py")
+    if version("azure-ai-ml").startswith("1.28."):
+        for item in items:
+            why = BEYOND_THE_OLDEST_SDK.get(f"{item.path.parent.name}/{item.path.name}::{item.name}")
+            if why is not None:
+                item.add_marker(pytest.mark.xfail(strict=True, reason=why))
+
+
+# What the oldest azure-ai-ml that is allowed cannot do (tox -e oldest-sdk): these tests fail with it, and are held to that.
+BEYOND_THE_OLDEST_SDK: dict[str, str] = {
+    "emulator/test_jobs.py::test_every_call_that_the_sdk_is_known_to_make_is_answered": "it has no jobs.update and no jobs.begin_delete",
+    "emulator/test_jobs.py::test_words_about_a_job_are_kept": "it has no jobs.update",
+    "emulator/test_jobs.py::test_a_canceled_job_ends_with_its_steps": "it has no jobs.begin_delete",
+}
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ import copy
 import json
 import os
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,21 @@ def test_the_bodies_are_those_of_the_golden_files(kind: str, tmp_path: Path, sta
     file, told = GOLDEN / f"{kind}.json", normal(sent(kind, tmp_path, stage, azure), stage)
     if os.environ.get("MLOPS_WRITE_GOLDEN"):
         file.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
-    assert told == json.loads(file.read_text())
+    wanted = json.loads(file.read_text())
+    if version("azure-ai-ml").startswith("1.28."):
+        differently(wanted)
+    assert told == wanted
+
+
+def differently(bodies: list[tuple[str, Any]]) -> None:
+    """All that the oldest version of the SDK that is allowed sends otherwise."""
+    for collection, body in bodies:
+        properties = body["properties"]
+        if collection == "codes":
+            properties["isArchived"] = False
+            properties["properties"]["hash_version"] = str(properties["properties"]["hash_version"])
+        elif properties.get("componentSpec", {}).get("type") == "pipeline":
+            properties["isArchived"] = False
 
 
 MODELS = {"jobs": "JobBase", "components": "ComponentVersion", "codes": "CodeVersion", "environments": "EnvironmentVersion"}

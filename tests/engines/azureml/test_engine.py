@@ -70,7 +70,9 @@ def test_nothing_is_registered_twice(project: Project, stage: Stage, azure: Scri
     assert sum("PUT {WS}/codes" in call for call in first) == 2
     azure.calls.clear()
     submit(project, stage)
-    assert not [call for call in azure.told() if call.startswith(("PUT {WS}/c", "PUT {WS}/e", "POST", "GET {WS}/codes"))]
+    # older versions of the SDK ask for a datastore's keys first, also when it has none
+    assert not [call for call in azure.told() if call.startswith(("PUT {WS}/c", "PUT {WS}/e", "POST", "GET {WS}/codes"))
+                and "/listSecrets" not in call]
     assert len(set(azure.puts)) == 2, "another run of the same pipeline"
 
 

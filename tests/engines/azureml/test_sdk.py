@@ -1,9 +1,7 @@
-"""What we take of the SDK beside its public interface is in its versions, the oldest that we allow and the one that is here."""
+"""What we take of the SDK beside its public interface is in the version that is here."""
 
-import os
+import configparser
 import re
-import shutil
-import subprocess
 import sys
 import threading
 import warnings
@@ -12,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from mlops_lib.emulator import environ_with
 from mlops_lib.emulator.router import Service
 from mlops_lib.engines.azureml import sdk
 from mlops_lib.engines.azureml.history import History
@@ -24,8 +21,6 @@ from mlops_lib.project import Project
 from .stage import Play, ScriptedAzure, Step
 
 ROOT = Path(__file__).parents[3]
-# What the oldest version needs and the newer ones do not; all else it takes from where the tests run.
-WITH_THE_OLDEST = ("azure-common", "msrest<1", "oauthlib", "requests-oauthlib", "six")
 
 
 def test_a_component_that_is_noted_as_registered_is_not_registered_again(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
@@ -62,47 +57,14 @@ def test_runs_are_looked_at_where_the_sdk_looks(stage: Stage, azure: ScriptedAzu
         assert asked() == theirs
 
 
-@pytest.fixture
-def oldest(tmp_path: Path) -> tuple[str, Path]:
-    """The oldest version of the SDK that is allowed, and a folder with it."""
-    told = re.search(r"^azure =$.*?azure-ai-ml>=([\d.]+)$", (ROOT / "setup.cfg").read_text(), re.MULTILINE | re.DOTALL)
+def test_the_oldest_version_that_is_allowed_is_one_that_is_tested() -> None:
+    files = {name: configparser.ConfigParser(interpolation=None) for name in ("setup.cfg", "tox.ini")}
+    for name, file in files.items():
+        file.read(ROOT / name)
+    told = re.search(r"^azure-ai-ml>=(\S+)$", files["setup.cfg"]["options.extras_require"]["azure"], re.MULTILINE)
     assert told is not None
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    assert uv is not None
-    folder = tmp_path / "oldest"
-    subprocess.run([uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", str(folder),
-                    f"azure-ai-ml=={told[1]}.*", *WITH_THE_OLDEST], check=True, timeout=200)  # fmt: skip
-    return told[1], folder
-
-
-PROGRAM = """\
-import sys
-import azure.ai.ml
-from mlops_lib.cli import main
-assert azure.ai.ml.__version__.startswith(sys.argv.pop(1) + "."), azure.ai.ml.__version__
-main()
-"""
-
-
-def test_the_oldest_version_that_is_allowed_submits_follows_and_downloads(oldest: tuple[str, Path], project: Project, stage: Stage,
-                                                                          azure: ScriptedAzure) -> None:
-    azure.run_for_real()
-    script = "import pathlib, sys\npathlib.Path(sys.argv[3], 'rows.txt').write_text(sys.argv[2])\nprint('made')\n"
-    for name in ("prep", "train"):
-        (project.root / "components" / name / "src" / "main.py").write_text(script)
-    path = project.root / "pipelines" / "p.yml"
-    path.write_text(path.read_text().replace("jobs:\n", "outputs:\n  table: {type: uri_folder}\njobs:\n")
-                    + "    outputs: {made: '${{parent.outputs.table}}'}\n")
-    version, folder = oldest
-    told = {**azure.environment(credential="federated"), "MLOPS_DEV_OUTPUTS": os.environ["MLOPS_DEV_OUTPUTS"],
-            "AZUREML_RUN_POLLING_INTERVAL_MIN": "0.1", "AZUREML_RUN_POLLING_INTERVAL_MAX": "0.1", "PYTHONPATH": str(folder)}
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", PROGRAM, version, "run", "p", "--on", "dev", "--output", "table=table"],
-                          env=environ_with(told), cwd=project.root, text=True, capture_output=True, timeout=250)
-    assert done.returncode == 0, done.stderr
-    assert (project.root / "table" / "rows.txt").read_text() == "0.5"
-    assert "train | made" in done.stderr.splitlines()
-    calls = azure.told()
-    assert sum("PUT {WS}/components" in call for call in calls) == 2, "each component once: what is noted as registered is believed"
+    assert f"azure-ai-ml=={told[1]}.*" in files["tox.ini"]["testenv:oldest-sdk"]["commands_pre"]
+    assert "oldest-sdk" in files["tox.ini"]["tox"]["env_list"]
 
 
 def test_threads_that_load_packages_at_once_leave_warnings_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
