@@ -89,6 +89,11 @@ def denied(error: MlopsError) -> bool:
     return any(_status(link) in (401, 403) for link in _chain(error))
 
 
+def raced(error: BaseException) -> bool:
+    """Whether somebody else has brought the same content a moment earlier: the next attempt finds it there."""
+    return _code(_root(error)) == "BlobAlreadyExists"
+
+
 def misses(error: MlopsError) -> bool:
     """Whether Azure has refused what it was given, or what that names is not there."""
     return isinstance(error, InputError) or any(_status(link) == 404 for link in _chain(error))

@@ -15,13 +15,14 @@ from ...errors import InputError, MlopsError, StageError
 from ...infra import Stage
 from . import sdk
 from .credentials import Credential
-from .problems import explained
+from .problems import explained, raced
 from .transport import Patience, Transport, asked, bounded, connect
 
 MANAGEMENT: Final = "https://management.azure.com"
 _SCOPE: Final = f"{MANAGEMENT}/.default"
 _VERSION: Final = "2024-10-01"
 _THREADS: Final = 16
+_RACES: Final = (1, 2, 4)  # pauses after lost ones, in those before a second attempt
 _LOOK_AGAIN_S, _LONGEST_S = 2.0, 10.0  # between two looks at a long operation
 
 Result = TypeVar("Result")
@@ -104,12 +105,16 @@ class Workspace:
         Raises:
             MlopsError: it failed; with the status, the code and the request's id when Azure answered.
         """
-        try:
-            with sdk.quiet():
-                result: Result = bounded(call, self.patience.call if seconds is None else seconds)
-                return result
-        except Exception as error:
-            raise explained(error, doing, stage=self.stage.name, at=at) from error
+        for pause in (*_RACES, None):
+            try:
+                with sdk.quiet():
+                    result: Result = bounded(call, self.patience.call if seconds is None else seconds)
+                    return result
+            except Exception as error:
+                if pause is None or not raced(error):
+                    raise explained(error, doing, stage=self.stage.name, at=at) from error
+            time.sleep(pause * self.patience.pause)
+        raise AssertionError("the last attempt has an end")
 
     def find(self, path: str, *, doing: str) -> Any:
         """As :meth:`get`, of something in the workspace; None when there is no such thing."""

@@ -112,6 +112,14 @@ def test_storage_that_fails_from_the_start_is_told_before_anything_is_sent(
     assert not [call for call in azure.told() if call.startswith(("PUT", "POST"))]
 
 
+@pytest.mark.parametrize("file", ["main.py", "rows.csv"])
+def test_an_upload_of_what_another_one_brings_at_the_same_time_finds_it(small: Project, stage: Stage, azure: ScriptedAzure, file: str) -> None:
+    azure.faults.add(f"PUT *.blob.core.windows.net/*{file} status=409 code=BlobAlreadyExists times=2")
+    submitted = run(small, stage)
+    assert azure.faults.unspent() == ()
+    assert list(azure.jobs) == [submitted.id]
+
+
 def test_storage_that_is_in_trouble_for_a_moment_is_waited_for(small: Project, stage: Stage, azure: ScriptedAzure) -> None:
     azure.faults.add("GET *.blob.core.windows.net/* status=503 times=2")
     submitted = run(small, stage)
