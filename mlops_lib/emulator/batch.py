@@ -23,34 +23,8 @@ _GIVEN: Final = {"errorThreshold": -1, "maxConcurrencyPerInstance": 1, "miniBatc
                  "retrySettings": {"maxRetries": 3, "timeout": "PT30S"}}
 
 
-def listed(world: World, request: Request) -> Response:
-    return arm.page(world, request, map(arm.shown, world.resources.all_in(arm.identifier(world, request, COLLECTION))))
-
-
-def get(world: World, request: Request) -> Response:
-    return arm.answer(endpoints.found(world, request, COLLECTION))
-
-
-def put(world: World, request: Request) -> Response:
-    """Create an endpoint, or change it: its default deployment, among others."""
-    endpoints.check_name(request["endpoint"], "an endpoint")
-    key = arm.identifier(world, request, COLLECTION, "endpoint")
-    with world.resources.together():
-        body = _body(world, key, endpoints.body_of(request, "A batch endpoint"))
-        endpoints.claim(world, key)
-        return arm.begun(world, request, arm.replace(world, request, key, body))
-
-
-def patch(world: World, request: Request) -> Response:
-    with world.resources.together():
-        found = endpoints.found(world, request, COLLECTION)
-        arm.check_conditions(request, found)
-        told = endpoints.body_of(request, "A batch endpoint", arm.merged(found.body, request.json()))
-        changed = world.resources.put(found.id, _body(world, found.id, told))
-    return arm.begun(world, request, arm.answer(changed))
-
-
-def _body(world: World, key: str, body: dict[str, Any]) -> dict[str, Any]:
+def _body(world: World, key: str, body: dict[str, Any], existing: Resource | None) -> dict[str, Any]:
+    """An endpoint as it is kept, checked against its deployments."""
     properties = body["properties"]
     if str(properties.get("authMode", "AADToken")).lower() != "aadtoken":
         raise Problem(400, "BadArgument", "The authMode of a batch endpoint is AADToken.")
@@ -70,27 +44,7 @@ def default_of(properties: Any) -> str | None:
     return str(name) if name else None
 
 
-def delete(world: World, request: Request) -> Response:
-    """Delete an endpoint with its deployments; the jobs that they made stay."""
-    key = arm.identifier(world, request, COLLECTION, "endpoint")
-    found = world.resources.find(key)
-    if found is None:
-        return Response(status=204)
-    with world.resources.together():
-        arm.remove(world, request, found.id)
-        endpoints.release(world, found.id)
-    return arm.begun(world, request, Response(status=202))
-
-
 # --- deployments -----------------------------------------------------------------------------------------------------
-
-
-def deployments(world: World, request: Request) -> Response:
-    return endpoints.listed_deployments(world, request, COLLECTION)
-
-
-def get_deployment(world: World, request: Request) -> Response:
-    return arm.answer(endpoints.found_deployment(world, request, COLLECTION))
 
 
 def put_deployment(world: World, request: Request) -> Response:
@@ -144,28 +98,22 @@ def _deployment(world: World, endpoint: Resource, body: dict[str, Any]) -> dict[
     return {"location": world.location, **body}
 
 
-def delete_deployment(world: World, request: Request) -> Response:
-    """Delete a deployment, which must not be the default one."""
-    endpoint = endpoints.found(world, request, COLLECTION)
-    found = world.resources.find(f"{endpoint.id}/deployments/{request['name']}")
-    if found is None:
-        return Response(status=204)
-    if (default_of(endpoint.properties) or "").lower() == found.name.lower():
-        raise Problem(400, "BadArgument", f"The deployment '{found.name}' is the endpoint's default. Make another one the "
+def _check_unused(endpoint: Resource, deployment: Resource) -> None:
+    if (default_of(endpoint.properties) or "").lower() == deployment.name.lower():
+        raise Problem(400, "BadArgument", f"The deployment '{deployment.name}' is the endpoint's default. Make another one the "
                       "default first.")
-    arm.remove(world, request, found.id)
-    return arm.begun(world, request, Response(status=202))
 
 
+_KIND: Final = endpoints.Kind(collection=COLLECTION, noun="A batch endpoint", complete=_body, check_unused=_check_unused)
 ROUTES = (
-    Route(Service.MANAGEMENT, "GET", _LIST, listed, "list batch endpoints"),
-    Route(Service.MANAGEMENT, "GET", _ONE, get, "read a batch endpoint"),
-    Route(Service.MANAGEMENT, "PUT", _ONE, put, "create a batch endpoint, or change it: its default deployment, for one"),
-    Route(Service.MANAGEMENT, "PATCH", _ONE, patch, "change a batch endpoint"),
-    Route(Service.MANAGEMENT, "DELETE", _ONE, delete, "delete a batch endpoint with its deployments"),
-    Route(Service.MANAGEMENT, "GET", _DEPLOYMENTS, deployments, "list deployments of a batch endpoint"),
-    Route(Service.MANAGEMENT, "GET", _DEPLOYMENT, get_deployment, "read a deployment"),
+    Route(Service.MANAGEMENT, "GET", _LIST, _KIND.listed, "list batch endpoints"),
+    Route(Service.MANAGEMENT, "GET", _ONE, _KIND.get, "read a batch endpoint"),
+    Route(Service.MANAGEMENT, "PUT", _ONE, _KIND.put, "create a batch endpoint, or change it: its default deployment, for one"),
+    Route(Service.MANAGEMENT, "PATCH", _ONE, _KIND.patch, "change a batch endpoint"),
+    Route(Service.MANAGEMENT, "DELETE", _ONE, _KIND.delete, "delete a batch endpoint with its deployments"),
+    Route(Service.MANAGEMENT, "GET", _DEPLOYMENTS, _KIND.deployments, "list deployments of a batch endpoint"),
+    Route(Service.MANAGEMENT, "GET", _DEPLOYMENT, _KIND.get_deployment, "read a deployment"),
     Route(Service.MANAGEMENT, "PUT", _DEPLOYMENT, put_deployment, "create or change a deployment"),
     Route(Service.MANAGEMENT, "PATCH", _DEPLOYMENT, patch_deployment, "change a deployment"),
-    Route(Service.MANAGEMENT, "DELETE", _DEPLOYMENT, delete_deployment, "delete a deployment that is not the default"),
+    Route(Service.MANAGEMENT, "DELETE", _DEPLOYMENT, _KIND.delete_deployment, "delete a deployment that is not the default"),
 )

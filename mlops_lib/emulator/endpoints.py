@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from . import arm, hosts
@@ -103,11 +104,6 @@ def found_deployment(world: World, request: Request, collection: str) -> Resourc
     return deployment
 
 
-def listed_deployments(world: World, request: Request, collection: str) -> Response:
-    endpoint = found(world, request, collection)
-    return arm.page(world, request, map(arm.shown, world.resources.all_in(f"{endpoint.id}/deployments")))
-
-
 def body_of(request: Request, noun: str, told: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A resource's body as the client says it, less what it leaves open; *told* when it is not the request's own."""
     body = request.json() if told is None else told
@@ -145,3 +141,76 @@ def check_assets(world: World, endpoint: Resource, references: Iterable[str | No
 def scoring_key(job: str) -> str:
     """Where it stands what a job of a model's deployment is made of, as it was when the job was made."""
     return f"{job}/scoring/settings"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """What is done with online and with batch endpoints alike; what each has of its own it says here.
+
+    Attributes:
+        collection: ``onlineEndpoints`` or ``batchEndpoints``.
+        noun: What one is called in errors.
+        complete: The body of an endpoint as it is kept, of its id, what is told, and what was there; raises `Problem`.
+        check_unused: Refuses that a deployment of an endpoint is deleted.
+        ended: Told of a deployment that goes.
+    """
+
+    collection: str
+    noun: str
+    complete: Callable[[World, str, dict[str, Any], Resource | None], dict[str, Any]]
+    check_unused: Callable[[Resource, Resource], None]
+    ended: Callable[[World, Resource], None] = lambda world, deployment: None
+
+    def listed(self, world: World, request: Request) -> Response:
+        key = arm.identifier(world, request, self.collection)
+        return arm.page(world, request, map(arm.shown, world.resources.all_in(key)))
+
+    def get(self, world: World, request: Request) -> Response:
+        return arm.answer(found(world, request, self.collection))
+
+    def put(self, world: World, request: Request) -> Response:
+        """Create an endpoint, or change it."""
+        check_name(request["endpoint"], "an endpoint")
+        key = arm.identifier(world, request, self.collection, "endpoint")
+        with world.resources.together():
+            body = self.complete(world, key, body_of(request, self.noun), world.resources.find(key))
+            claim(world, key)
+            return arm.begun(world, request, arm.replace(world, request, key, body))
+
+    def patch(self, world: World, request: Request) -> Response:
+        with world.resources.together():
+            existing = found(world, request, self.collection)
+            arm.check_conditions(request, existing)
+            told = body_of(request, self.noun, arm.merged(existing.body, request.json()))
+            changed = world.resources.put(existing.id, self.complete(world, existing.id, told, existing))
+        return arm.begun(world, request, arm.answer(changed))
+
+    def delete(self, world: World, request: Request) -> Response:
+        """Delete an endpoint with its deployments; the jobs that they made stay."""
+        existing = world.resources.find(arm.identifier(world, request, self.collection, "endpoint"))
+        if existing is None:
+            return Response(status=204)
+        for deployment in world.resources.all_in(f"{existing.id}/deployments"):
+            self.ended(world, deployment)
+        with world.resources.together():
+            arm.remove(world, request, existing.id)
+            release(world, existing.id)
+        return arm.begun(world, request, Response(status=202))
+
+    def deployments(self, world: World, request: Request) -> Response:
+        endpoint = found(world, request, self.collection)
+        return arm.page(world, request, map(arm.shown, world.resources.all_in(f"{endpoint.id}/deployments")))
+
+    def get_deployment(self, world: World, request: Request) -> Response:
+        return arm.answer(found_deployment(world, request, self.collection))
+
+    def delete_deployment(self, world: World, request: Request) -> Response:
+        """Delete a deployment that is not in use."""
+        endpoint = found(world, request, self.collection)
+        existing = world.resources.find(f"{endpoint.id}/deployments/{request['name']}")
+        if existing is None:
+            return Response(status=204)
+        self.check_unused(endpoint, existing)
+        arm.remove(world, request, existing.id)
+        self.ended(world, existing)
+        return arm.begun(world, request, Response(status=202))

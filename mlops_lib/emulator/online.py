@@ -30,34 +30,6 @@ _INITIALIZER: Final = "StorageInitializer"
 # --- endpoints -------------------------------------------------------------------------------------------------------
 
 
-def listed(world: World, request: Request) -> Response:
-    return arm.page(world, request, map(arm.shown, world.resources.all_in(arm.identifier(world, request, COLLECTION))))
-
-
-def get(world: World, request: Request) -> Response:
-    return arm.answer(endpoints.found(world, request, COLLECTION))
-
-
-def put(world: World, request: Request) -> Response:
-    """Create an endpoint, or change it: its traffic, among others."""
-    endpoints.check_name(request["endpoint"], "an endpoint")
-    key = arm.identifier(world, request, COLLECTION, "endpoint")
-    with world.resources.together():
-        existing = world.resources.find(key)
-        body = _body(world, key, endpoints.body_of(request, "An online endpoint"), existing)
-        endpoints.claim(world, key)
-        return arm.begun(world, request, arm.replace(world, request, key, body))
-
-
-def patch(world: World, request: Request) -> Response:
-    with world.resources.together():
-        found = endpoints.found(world, request, COLLECTION)
-        arm.check_conditions(request, found)
-        told = endpoints.body_of(request, "An online endpoint", arm.merged(found.body, request.json()))
-        changed = world.resources.put(found.id, _body(world, found.id, told, found))
-    return arm.begun(world, request, arm.answer(changed))
-
-
 def _body(world: World, key: str, body: dict[str, Any], existing: Resource | None) -> dict[str, Any]:
     """An endpoint as it is kept, checked against its deployments."""
     properties = body["properties"]
@@ -78,20 +50,6 @@ def _body(world: World, key: str, body: dict[str, Any], existing: Resource | Non
         "publicNetworkAccess": "Enabled", **properties, **shares, "authMode": mode, "provisioningState": "Succeeded",
         "scoringUri": endpoints.address(world, name, "/score"),
         "swaggerUri": endpoints.address(world, name, "/swagger.json")}}
-
-
-def delete(world: World, request: Request) -> Response:
-    """Delete an endpoint with its deployments."""
-    key = arm.identifier(world, request, COLLECTION, "endpoint")
-    found = world.resources.find(key)
-    if found is None:
-        return Response(status=204)
-    for deployment in world.resources.all_in(f"{found.id}/deployments"):
-        world.servers.drop(deployment.id)
-    with world.resources.together():
-        arm.remove(world, request, found.id)
-        endpoints.release(world, found.id)
-    return arm.begun(world, request, Response(status=202))
 
 
 # --- keys ------------------------------------------------------------------------------------------------------------
@@ -153,14 +111,6 @@ def audience(endpoint: Resource) -> str:
 # --- deployments -----------------------------------------------------------------------------------------------------
 
 
-def deployments(world: World, request: Request) -> Response:
-    return endpoints.listed_deployments(world, request, COLLECTION)
-
-
-def get_deployment(world: World, request: Request) -> Response:
-    return arm.answer(endpoints.found_deployment(world, request, COLLECTION))
-
-
 def put_deployment(world: World, request: Request) -> Response:
     endpoint = endpoints.found(world, request, COLLECTION)
     endpoints.check_name(request["name"], "a deployment")
@@ -206,18 +156,11 @@ def _deployment(world: World, endpoint: Resource, body: dict[str, Any]) -> dict[
     return {"location": world.location, "kind": managed, **body, "sku": body.get("sku") or {"name": "Default", "capacity": 1}}
 
 
-def delete_deployment(world: World, request: Request) -> Response:
-    """Delete a deployment, which must not have a share of the traffic."""
-    endpoint = endpoints.found(world, request, COLLECTION)
-    found = world.resources.find(f"{endpoint.id}/deployments/{request['name']}")
-    if found is None:
-        return Response(status=204)
-    if any(share and name.lower() == found.name.lower() for word in ("traffic", "mirrorTraffic")
+def _check_unused(endpoint: Resource, deployment: Resource) -> None:
+    if any(share and name.lower() == deployment.name.lower() for word in ("traffic", "mirrorTraffic")
            for name, share in endpoint.properties[word].items()):
-        raise Problem(400, "BadArgument", f"The deployment '{found.name}' has a share of the traffic. Give it to others first.")
-    arm.remove(world, request, found.id)
-    world.servers.drop(found.id)
-    return arm.begun(world, request, Response(status=202))
+        raise Problem(400, "BadArgument", f"The deployment '{deployment.name}' has a share of the traffic. Give it to others "
+                      "first.")
 
 
 def logs(world: World, request: Request) -> Response:
@@ -242,20 +185,22 @@ def skus(world: World, request: Request) -> Response:
                                      "capacity": capacity}]})
 
 
+_KIND: Final = endpoints.Kind(collection=COLLECTION, noun="An online endpoint", complete=_body, check_unused=_check_unused,
+                              ended=lambda world, deployment: world.servers.drop(deployment.id))
 ROUTES = (
-    Route(Service.MANAGEMENT, "GET", _LIST, listed, "list online endpoints"),
-    Route(Service.MANAGEMENT, "GET", _ONE, get, "read an online endpoint"),
-    Route(Service.MANAGEMENT, "PUT", _ONE, put, "create an online endpoint, or change it: its traffic, for one"),
-    Route(Service.MANAGEMENT, "PATCH", _ONE, patch, "change an online endpoint"),
-    Route(Service.MANAGEMENT, "DELETE", _ONE, delete, "delete an online endpoint with its deployments"),
+    Route(Service.MANAGEMENT, "GET", _LIST, _KIND.listed, "list online endpoints"),
+    Route(Service.MANAGEMENT, "GET", _ONE, _KIND.get, "read an online endpoint"),
+    Route(Service.MANAGEMENT, "PUT", _ONE, _KIND.put, "create an online endpoint, or change it: its traffic, for one"),
+    Route(Service.MANAGEMENT, "PATCH", _ONE, _KIND.patch, "change an online endpoint"),
+    Route(Service.MANAGEMENT, "DELETE", _ONE, _KIND.delete, "delete an online endpoint with its deployments"),
     Route(Service.MANAGEMENT, "POST", f"{_ONE}/listKeys", list_keys, "an online endpoint's keys"),
     Route(Service.MANAGEMENT, "POST", f"{_ONE}/regenerateKeys", regenerate_keys, "make a key anew"),
     Route(Service.MANAGEMENT, "POST", f"{_ONE}/token", token, "a token for an online endpoint"),
-    Route(Service.MANAGEMENT, "GET", _DEPLOYMENTS, deployments, "list deployments of an online endpoint"),
-    Route(Service.MANAGEMENT, "GET", _DEPLOYMENT, get_deployment, "read a deployment"),
+    Route(Service.MANAGEMENT, "GET", _DEPLOYMENTS, _KIND.deployments, "list deployments of an online endpoint"),
+    Route(Service.MANAGEMENT, "GET", _DEPLOYMENT, _KIND.get_deployment, "read a deployment"),
     Route(Service.MANAGEMENT, "PUT", _DEPLOYMENT, put_deployment, "create or change a deployment, and start it"),
     Route(Service.MANAGEMENT, "PATCH", _DEPLOYMENT, patch_deployment, "change a deployment, and start it anew"),
-    Route(Service.MANAGEMENT, "DELETE", _DEPLOYMENT, delete_deployment, "delete a deployment without traffic"),
+    Route(Service.MANAGEMENT, "DELETE", _DEPLOYMENT, _KIND.delete_deployment, "delete a deployment without traffic"),
     Route(Service.MANAGEMENT, "POST", f"{_DEPLOYMENT}/getLogs", logs, "a deployment's log"),
     Route(Service.MANAGEMENT, "GET", f"{_DEPLOYMENT}/skus", skus, "how many instances a deployment may have"),
 )
