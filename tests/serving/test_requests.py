@@ -120,6 +120,8 @@ def test_no_row_is_a_request_too(read: Any, body: Any) -> None:
         ({"data": [], "params": {"k": 1}}, "params.k", None, "is no parameter of the model"),
         ({"data": [], "params": 1}, "params", None, "is no object: 1"),
         ([1, 2], "", None, "the body is no JSON object: [1, 2]"),
+        (b'{"data": [[1, 2, 3]], "data": []}', "data", None, "is there more than once"),
+        (b'{"dataframe_records": [{"carrier": 1, "distance": 2, "carrier": 3}]}', "carrier", None, "is there more than once"),
         (b"", "", None, "the body is not JSON"),
         (b'{"data": \xff}', "", None, "the body is not UTF-8"),
         (b"[" * 100_000, "", None, "the body is nested too deeply"),

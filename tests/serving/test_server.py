@@ -1,6 +1,7 @@
 """mlops serve: Microsoft's server, in an environment of its own, with the code of a deployment."""
 
 import contextlib
+import gzip
 import hashlib
 import http.client
 import io
@@ -133,6 +134,7 @@ def test_its_documents_are_served(ask: Client) -> None:
         (b"[" * 50_000, {}, 400, "nested too deeply"),
         (b"\xff\xfe\xfd", {}, 400, "the body is not"),
         (b"a,b\n1,2\n", {"Content_Type": "text/csv"}, 415, "text/csv"),
+        (gzip.compress(b" " * 10**8), {"Content_Encoding": "gzip"}, 415, "packed with gzip"),
         (None, {"method": "GET"}, 405, "POST"),
         (b" " * (10 * 2**20 + 1), {}, 413, "10485760 bytes"),
         (iter([b" " * 2**20] * 11), {"Transfer_Encoding": "chunked"}, 413, "10485760 bytes"),

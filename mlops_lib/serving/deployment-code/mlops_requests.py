@@ -93,9 +93,25 @@ def read(content: bytes, signature: Signature, *, most_rows: int) -> Batch:
     return Batch(rows, columns=_columns(given, rows, signature.columns), params=params)
 
 
+def _twice(names: Iterable[str]) -> Refused:
+    return Refused(Problem("is there more than once", name) for name, count in Counter(names).items() if count > 1)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are each there once; Python would take the last and say nothing."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _twice(name for name, _ in pairs)
+    return found
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object)
+
+
 def _parsed(content: bytes) -> Mapping[str, Any]:
     try:
-        body = json.loads(content)  # bytes: also in UTF-16 and UTF-32, as JSON may be
+        # Also in UTF-16 and UTF-32, as JSON may be.
+        body = _DECODER.decode(content.decode(json.detect_encoding(content), "surrogatepass"))
     except RecursionError:
         raise Refused([Problem("the body is nested too deeply")]) from None
     except UnicodeDecodeError:
@@ -142,8 +158,8 @@ def _split(form: str, value: Any, signature: Signature, most: int) -> tuple[int,
     names = value.get("columns", None if signature.named else [column.name for column in signature.columns])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise Refused([Problem("is not a list of names", f"{form}.columns")])
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise Refused(Problem("is there more than once", name) for name in twice)
+    if len(set(names)) < len(names):
+        raise _twice(names)
     data = value.get("data")
     if not isinstance(data, list):
         raise Refused([Problem("is not a list of rows", f"{form}.data")])

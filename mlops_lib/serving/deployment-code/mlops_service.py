@@ -132,6 +132,9 @@ class Service:
         kind = (request.content_type or "").partition(";")[0].strip().lower()
         if kind not in _JSON and not kind.endswith("+json"):
             raise Refused([Problem(f"the body is {kind}, and this reads application/json")], 415)
+        packed = request.headers.get("Content-Encoding") or "identity"
+        if packed.lower() != "identity":
+            raise Refused([Problem(f"the body is packed with {packed[:_WORDS]}, and this reads it unpacked")], 415)
         told = request.headers.get("Content-Length") or "0"
         if told.isdecimal() and int(told) > self.limits.bytes:
             raise self._too_large()
