@@ -235,6 +235,16 @@ def test_a_column_without_any_value_is_missing_and_nothing_else(compare: Callabl
     assert (result.feature.name, result.psi, result.note) == ("b", None, "no value in the current data")
 
 
+def test_a_column_of_one_value_has_not_drifted_until_it_has_another(compare: Callable[..., Any]) -> None:
+    constant = pa.table({"a": [3.0] * 50, "b": ["x"] * 50})
+    same = compare(constant, pa.table({"a": [3.0] * 20, "b": ["x"] * 20}))
+    assert [(result.psi, result.ks) for result in same.features] == [(0.0, 0.0), (0.0, None)]
+    assert drifted(same) == {}
+    [number] = compare(constant, pa.table({"a": [4.0] * 20, "b": ["x"] * 20})).drifted
+    assert (number.feature.name, number.ks) == ("a", 1.0)
+    assert number.psi == pytest.approx(2 * (1 - 0.0001) * math.log(1 / 0.0001)), "all of one bin is in another"
+
+
 def test_infinite_numbers_are_counted_at_the_ends(compare: Callable[..., Any]) -> None:
     reference = pa.table({"a": [float(value) for value in range(10)] * 10})
     current = pa.table({"a": [math.inf, -math.inf, 4.0, 5.0, 6.0] * 20})
