@@ -38,16 +38,19 @@ class AzureML:
     emulator: Emulator
     outputs: Mapping[str, Any]
     stage: Stage
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)  # a secret is among them, and what fails is printed
     _client: list[MLClient] = field(default_factory=list, repr=False)
 
     @property
     def client(self) -> MLClient:
         """An MLClient of the workspace, signed in with azure-identity."""
         if not self._client:
-            from azure.ai.ml import MLClient
-            from azure.identity import DefaultAzureCredential
-
+            try:
+                from azure.ai.ml import MLClient
+                from azure.identity import DefaultAzureCredential
+            except ModuleNotFoundError as error:
+                pytest.fail(f"azure_ml.client is the SDK's, and there is no {error.name}: pip install 'mlops-lib[azure]'",
+                            pytrace=False)
             self._client.append(MLClient(
                 DefaultAzureCredential(), self.stage.subscription_id, self.stage.resource_group, self.stage.workspace["name"],
                 show_progress=False))

@@ -128,6 +128,25 @@ def test_no_test_of_ours_is_without_the_guard(request: pytest.FixtureRequest) ->
     assert all("loopback_only" in item.fixturenames for item in request.session.items if isinstance(item, pytest.Function))  # fmt: skip
 
 
+NO_SDK = """
+import sys
+
+
+def test_it(azure_ml, monkeypatch):
+    monkeypatch.setitem(sys.modules, "azure.ai.ml", None)
+    azure_ml.client
+"""
+
+
+def test_without_the_sdk_it_is_said_what_to_install_and_no_secret_is_printed(tmp_path: Path) -> None:
+    done = run(tmp_path, NO_SDK, "-l")
+    assert "pip install 'mlops-lib[azure]'" in done.stdout
+    assert "Traceback" not in done.stdout
+    done = run(tmp_path / "fails", "def test_it(azure_ml):\n    assert not azure_ml\n", "-l")
+    assert "AzureML(emulator=" in done.stdout
+    assert "AZURE_CLIENT_SECRET" not in done.stdout
+
+
 def test_the_plugin_loads_nothing_before_a_fixture_is_used() -> None:
     code = "import sys, mlops_lib.testing; print(sorted({'azure', 'cryptography', 'sqlite3', 'mlops_lib.emulator'} & {*sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
