@@ -43,6 +43,11 @@ class Family:
     content: Callable[[Mapping[str, Any]], Any] = lambda properties: {
         key: value for key, value in properties.items() if key not in _MUTABLE and value is not None}
 
+    @property
+    def one(self) -> str:
+        """The noun with its article."""
+        return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
+
 
 def _component_content(properties: Mapping[str, Any]) -> Any:
     """Azure ML lets the words about a component change, not what it does."""
@@ -152,7 +157,7 @@ class _Handlers:
         self._check_name(request["name"])
         properties = body.get("properties")
         if not isinstance(properties, dict) or (family.required and properties.get(family.required) is None):
-            raise Problem(400, "UserError", f"A {family.noun} has properties with a {family.required or 'value'}.")
+            raise Problem(400, "UserError", f"{family.one.capitalize()} has properties with a {family.required or 'value'}.")
         properties = {"tags": {}, "properties": {}, "isAnonymous": False, "isArchived": False, **family.given, **{
             key: value for key, value in properties.items() if value is not None}}
 
@@ -190,7 +195,7 @@ class _Handlers:
 
     def _check_name(self, name: str) -> None:
         if not arm.is_name(name):
-            raise Problem(400, "UserError", f"'{name}' is no name for a {self.family.noun}: it has letters, digits, '-', '_' "
+            raise Problem(400, "UserError", f"'{name}' is no name for {self.family.one}: it has letters, digits, '-', '_' "
                           "and '.', and begins with a letter or digit.")
 
     def _absent(self, name: str, version: str | None) -> Problem:
@@ -214,17 +219,17 @@ def next_version(versions: Iterable[Resource]) -> str:
 def _routes(family: Family) -> Iterable[Route]:
     do, every = _Handlers(family), f"{WORKSPACE}/{family.segment}"
     named, versions = f"{every}/{{name}}", f"{every}/{{name}}/versions"
-    one, noun = f"{versions}/{{version}}", family.noun
+    one, noun, one_of = f"{versions}/{{version}}", family.noun, family.one
     yield Route(Service.MANAGEMENT, "GET", every, do.containers, f"list names of {noun}s")
-    yield Route(Service.MANAGEMENT, "GET", named, do.container, f"a {noun}'s name, with its latest and next version")
-    yield Route(Service.MANAGEMENT, "PUT", named, do.put_container, f"describe or archive a {noun}'s name")
-    yield Route(Service.MANAGEMENT, "DELETE", named, do.delete_container, f"delete a {noun} with all versions")
-    yield Route(Service.MANAGEMENT, "GET", versions, do.versions, f"list versions of a {noun}")
-    yield Route(Service.MANAGEMENT, "GET", one, do.version, f"read a version of a {noun}")
-    yield Route(Service.MANAGEMENT, "PUT", one, do.put_version, f"create a version of a {noun}; describe or archive one")
-    yield Route(Service.MANAGEMENT, "DELETE", one, do.delete_version, f"delete a version of a {noun}")
+    yield Route(Service.MANAGEMENT, "GET", named, do.container, f"{one_of}'s name, with its latest and next version")
+    yield Route(Service.MANAGEMENT, "PUT", named, do.put_container, f"describe or archive {one_of}'s name")
+    yield Route(Service.MANAGEMENT, "DELETE", named, do.delete_container, f"delete {one_of} with all versions")
+    yield Route(Service.MANAGEMENT, "GET", versions, do.versions, f"list versions of {one_of}")
+    yield Route(Service.MANAGEMENT, "GET", one, do.version, f"read a version of {one_of}")
+    yield Route(Service.MANAGEMENT, "PUT", one, do.put_version, f"create a version of {one_of}; describe or archive one")
+    yield Route(Service.MANAGEMENT, "DELETE", one, do.delete_version, f"delete a version of {one_of}")
     if family.segment in ("codes", "data", "models"):
-        yield Route(Service.MANAGEMENT, "POST", f"{one}/startPendingUpload", do.upload, f"where to upload a {noun}")
+        yield Route(Service.MANAGEMENT, "POST", f"{one}/startPendingUpload", do.upload, f"where to upload {one_of}")
 
 
 ROUTES = tuple(route for family in FAMILIES for route in _routes(family))

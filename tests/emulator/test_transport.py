@@ -260,15 +260,30 @@ def start(*arguments: str, **more: Any) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
 
 
-def test_a_command_gets_the_variables_and_gives_the_exit_code() -> None:
-    script = "import os, sys; print(os.environ['MLOPS_QA_OUTPUTS'], os.environ['AZURE_TOKEN_CREDENTIALS']); sys.exit(7)"
+ASKS = """
+import os, sys, urllib.error, urllib.request
+for path in ("of-the-command-line", "of-the-file", "of-neither"):
+    try:
+        urllib.request.urlopen(f"https://management.azure.com/{path}")
+    except urllib.error.HTTPError as error:
+        print(error.code, error.headers["Retry-After"])
+print(os.environ["MLOPS_QA_OUTPUTS"], os.environ["AZURE_TOKEN_CREDENTIALS"])
+sys.exit(7)
+"""
+
+
+def test_a_command_gets_the_variables_and_faults_and_gives_the_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "faults").write_text("GET */of-the-file quota\n")
+    faults = ("--fault", "GET */of-the-command-line status=503 retry-after=3", "--faults", str(tmp_path / "faults"))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with start("--stage", "qa", "--federated", "--", sys.executable, "-c", script) as process:
+    with start("--stage", "qa", "--federated", *faults, "--", sys.executable, "-c", ASKS) as process:
         out, err = process.communicate(timeout=60)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert spent < 2, "it starts within 2 s; what it computes meanwhile is the part that no other process changes"
     assert (process.returncode, err) == (7, "")
+    *answers, out = out.splitlines()
+    assert answers == ["503 3", "409 None", "501 None"]
     outputs, credential = out.rsplit(maxsplit=1)
     assert (json.loads(outputs)["workspace"]["name"], credential) == ("mlw-mlops-qa", "WorkloadIdentityCredential")
 
