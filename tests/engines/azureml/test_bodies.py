@@ -76,6 +76,21 @@ JOBS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+# What is kept in a workspace besides jobs and what they need.
+KEPT: dict[str, Any] = {
+    "schedules/nightly.yml": {
+        "$schema": "https://azuremlschemas.azureedge.net/latest/schedule.schema.json", "name": "nightly", "display_name": "At night",
+        "description": "While nobody works.", "tags": {"of": "tests"}, "trigger": {"type": "cron", "expression": "30 4 * * *", "time_zone": "UTC"},
+        "create_job": "../pipelines/p.yml"},
+    "assets/rows.yml": {
+        "$schema": "https://azuremlschemas.azureedge.net/latest/data.schema.json", "name": "rows", "version": "2", "type": "uri_file",
+        "description": "All of them.", "tags": {"of": "tests"}, "path": "../data/rows.csv"},
+    "assets/best.yml": {
+        "$schema": "https://azuremlschemas.azureedge.net/latest/model.schema.json", "name": "best", "version": "3", "type": "custom_model",
+        "description": "The one.", "tags": {"of": "tests"}, "path": "../data/rows.csv"},
+}  # fmt: skip
+
+
 class Recorder:
     """Notes the bodies that are put, as a twist that changes nothing."""
 
@@ -84,20 +99,28 @@ class Recorder:
 
     def __call__(self, request: Request) -> Response | None:
         if request.method == "PUT" and request.host == "management.azure.com":
-            self.bodies.append((request.path.partition("/workspaces/")[2].split("/")[1], json.loads(request.body)))
+            collections = request.path.partition("/workspaces/")[2].split("/")[1::2]
+            self.bodies.append((collections[0] if "versions" in collections else "/".join(collections), json.loads(request.body)))
         return None
 
 
 def sent(kind: str, tmp_path: Path, stage: Stage, azure: ScriptedAzure) -> list[tuple[str, Any]]:
-    """What is put for a kind of job: the collection and the body."""
+    """What is put for a kind of job, or for all that is kept besides: the collection and the body."""
     job = {"type": "pipeline", "display_name": f"of {kind}", "experiment_name": "tests", "description": "All that it may say.",
            "tags": {"kind": kind}, "settings": {"default_compute": "azureml:cpu", "continue_on_step_failure": False},
-           "inputs": {"raw": {"type": "uri_folder", "path": "../data"}}, "jobs": JOBS[kind]}  # fmt: skip
-    for name, content in {**FILES, "pipelines/p.yml": job}.items():
+           "inputs": {"raw": {"type": "uri_folder", "path": "../data"}}, "jobs": JOBS.get(kind, JOBS["inline"])}  # fmt: skip
+    for name, content in {**FILES, **KEPT, "pipelines/p.yml": job}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
     project, recorder = Project(tmp_path), Recorder()
     azure.twists.append(recorder)
+    if kind == "kept":
+        azure.run_for_real()
+        project.register("data", [tmp_path / "assets/rows.yml"], on=stage)
+        project.register("model", [tmp_path / "assets/best.yml"], on=stage)
+        project.create_schedule(stage, tmp_path / "schedules/nightly.yml")
+        project.deploy("p", on="dev", say=lambda line: None)
+        return recorder.bodies
     pipeline, name, catalogue = project.load("p")
     project.run_on(stage, pipeline, name, catalogue, request={}, follow=False)
     return recorder.bodies
@@ -105,7 +128,7 @@ def sent(kind: str, tmp_path: Path, stage: Stage, azure: ScriptedAzure) -> list[
 
 def normal(bodies: list[tuple[str, Any]], stage: Stage) -> Any:
     """Without what differs from run to run: names that are made of content or chance are numbered as they come."""
-    order = ["environments", "codes", "components", "jobs"]
+    order = list(MODELS)
     bodies = sorted(bodies, key=lambda body: (order.index(body[0]), re.sub(r"[0-9a-f-]{16,}", "", json.dumps(body[1], sort_keys=True))))
     text = json.dumps(bodies, indent=1, sort_keys=True).replace(stage.workspace["id"], "{WS}")
     text = re.sub(r"mlw-\d+", "{workspace}", text)
@@ -117,11 +140,12 @@ def normal(bodies: list[tuple[str, Any]], stage: Stage) -> Any:
     return json.loads(re.sub(r"\bp-[0-9a-f]{16}\b|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{32,64}\b", numbered, text))
 
 
-@pytest.mark.parametrize("kind", JOBS)
+@pytest.mark.parametrize("kind", [*JOBS, "kept"])
 def test_the_bodies_are_those_of_the_golden_files(kind: str, tmp_path: Path, stage: Stage, azure: ScriptedAzure,
                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # or the SDK says from which commit of this repository it came
-    file, told = GOLDEN / f"{kind}.json", normal(sent(kind, tmp_path, stage, azure), stage)
+    folder = tmp_path / "flights"  # a component that a deployment runs is called after it
+    file, told = GOLDEN / f"{kind}.json", normal(sent(kind, folder, stage, azure), stage)
     if os.environ.get("MLOPS_WRITE_GOLDEN"):
         file.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
     wanted = json.loads(file.read_text())
@@ -141,13 +165,18 @@ def differently(bodies: list[tuple[str, Any]]) -> None:
             properties["isArchived"] = False
 
 
-MODELS = {"jobs": "JobBase", "components": "ComponentVersion", "codes": "CodeVersion", "environments": "EnvironmentVersion"}
+MODELS = {
+    "environments": "EnvironmentVersion", "codes": "CodeVersion", "components": "ComponentVersion", "jobs": "JobBase", "data": "DataVersionBase",
+    "models": "ModelVersion", "schedules": "Schedule", "batchEndpoints": "BatchEndpoint", "batchEndpoints/deployments": "BatchDeployment"}  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", JOBS)
+@pytest.mark.parametrize("kind", [*JOBS, "kept"])
 def test_azures_own_models_read_all_of_it(kind: str) -> None:
     models = sdk.module("azure.mgmt.machinelearningservices.models")
     for collection, body in json.loads((GOLDEN / f"{kind}.json").read_text()):
+        if collection == "batchEndpoints/deployments":
+            assert "deployment_configuration" not in models.BatchDeploymentProperties._attribute_map, "it reads that now, too"
+            del body["properties"]["deploymentConfiguration"]  # this version knows deployments of models only
         notes = body["properties"].get("properties") or {}
         notes.update({name: str(value) for name, value in notes.items()})  # texts, by the contract; the SDK sends a number
         model = getattr(models, MODELS[collection]).deserialize(copy.deepcopy(body))  # which takes its argument apart
