@@ -91,7 +91,7 @@ class Bringing:
         for step, keys in lacking.items():
             if step not in states:
                 raise InputError(f"step {step!r} of run {self._run.id} was never run", fix=f"mlops runs show {self._run.id}")
-            places = self._history.outputs(states[step].id)
+            places = self._history.outputs(states[step].id, keys)
             ports = graph.steps[step].component.outputs
             found = {key: (places[key], ports[key].type) for key in keys if key in places and key in ports}
             if found:

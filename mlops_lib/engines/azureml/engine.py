@@ -189,7 +189,7 @@ class AzureEngine:
         outputs: dict[str, RunOutput] = {}
         errors, landed = list(following.errors), dict[str, str]()
         if state.status in (Status.COMPLETED, Status.REUSED):
-            landed = dict(following.landed()) if self._submission.job.outputs else {}
+            landed = dict(following.landed(self._submission.job.outputs)) if self._submission.job.outputs else {}
             for name in self._wishes.outputs:
                 try:
                     outputs[name] = self._download(name, landed.get(name))

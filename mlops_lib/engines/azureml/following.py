@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -119,10 +119,10 @@ class Following:
             self._close(state, listener)
         return state
 
-    def landed(self) -> Mapping[str, str]:
-        """Where the outputs of the job are, by name; that it cannot be read fails nothing."""
+    def landed(self, outputs: Collection[str] = ()) -> Mapping[str, str]:
+        """Where the outputs of the job are, by name, *outputs* among them; that it cannot be read fails nothing."""
         try:
-            found = self._history.outputs(self._job)
+            found = self._history.outputs(self._job, outputs)
         except MlopsError as error:
             self.notices.append(f"where the outputs are is not known: {error.why or error.what}")
             return {}

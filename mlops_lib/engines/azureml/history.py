@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from ...errors import StageError
 from ...references import redacted
 from ...stores.records import Status
 from . import sdk
+from .blobs import Blobs
 from .workspace import Workspace
 
 _STATES: Final[Mapping[str, Status]] = {
@@ -21,6 +24,7 @@ _STATES: Final[Mapping[str, Status]] = {
 }
 OVER: Final = (Status.COMPLETED, Status.REUSED, Status.FAILED, Status.CANCELED, Status.SKIPPED)
 _STORAGE: Final = "https://storage.azure.com/.default"
+_USUAL: Final = ("azureml", "dataset")  # folders of the default datastore for outputs without a path of their own
 # What a step prints, as Azure ML names the files today and named them before; of several processes the first.
 _LOGS: Final = (r"user_logs/std_log(?:_process_0+)?(?:_rank_0)?\.txt", r"user_logs/.*\.txt",
                 r"azureml-logs/70_driver_log.*\.txt")
@@ -97,8 +101,14 @@ class History:
         return [_state(run) for run in self._workspace.pages(path, doing=f"follow the steps of {job!r}", host=self._api,
                                                              version=None)]
 
-    def outputs(self, run: str) -> Mapping[str, str]:
-        """Where the outputs of a job, or of a step of one, are: addresses in datastores, by the outputs' names."""
+    def outputs(self, run: str, wanted: Collection[str] = ()) -> Mapping[str, str]:
+        """Where the outputs of a job, or of a step of one, are: addresses in datastores, by the outputs' names.
+
+        Args:
+            run: The job or step.
+            wanted: Outputs that it has. Azure ML does not always name them all; the others are looked for where it puts what
+                has no path of its own, as azure-ai-ml does.
+        """
         doing = f"look for the outputs of {run!r}"
         path = self._workspace.path
         told = self._workspace.post(f"{self._base}/rundata", {"runId": run, "selectRunMetadata": True}, doing=doing,
@@ -114,6 +124,12 @@ class History:
                 places: Mapping[str, Any] = answer.get("values") or {}
                 found.update({name: str(places[key].get("uri") or places[key].get("path")) for name, key in some.items()
                               if key in places})
+        unnamed = [name for name in wanted if name not in found]
+        if unnamed:
+            with contextlib.suppress(StageError):  # who may not look there loses nothing of what is known
+                blobs = Blobs(self._workspace)
+                found.update({name: f"{blobs.uri}{folder}/{run}/{name}" for name in unnamed for folder in _USUAL
+                              if blobs.has(f"{folder}/{run}/{name}/", seconds=self._workspace.patience.call)})
         return found
 
     def printed(self, url: str, start: int) -> bytes:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from mlops_lib.emulator.wire import Request, Response
 from mlops_lib.engines.azureml import preflight
 from mlops_lib.engines.azureml.bringing import _asset_in
+from mlops_lib.engines.azureml.history import History
 from mlops_lib.engines.azureml.inspecting import inspect
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import StageError
@@ -99,6 +101,17 @@ def test_data_of_another_subscription_is_read_what_is_made_is_registered_and_a_s
     assert landed == f"azureml://datastores/{default.name}/paths/{path}"
     [blob] = azure.world.account.list(default.properties["containerName"], path)
     assert azure.world.account.read(default.properties["containerName"], blob.path) == b"first\nsecond\n0.5\n0.5\n"
+
+    # when the run history does not name it, as it may, it is looked for where Azure ML puts what has no path of its own
+    def silent(request: Request) -> Response | None:
+        return Response(body={"runMetadata": {}}) if request.path.endswith("/rundata") else None
+
+    azure.twists.append(silent)
+    with Workspace(partner) as workspace:
+        places = History(workspace).outputs(run, ["table", "absent"])
+    azure.twists.remove(silent)
+    assert list(places) == ["table"]
+    assert places["table"].endswith(f"/datastores/{default.name}/paths/{path.rstrip('/')}")
 
     # a step with what another one made there
     again = mlops("step", run, "train", "--json")
