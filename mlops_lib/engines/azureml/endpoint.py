@@ -54,8 +54,16 @@ class Endpoint:
         """Write what was *found* with other properties and tags, all in one request."""
         kept = {key: value for key, value in (found.get("properties") or {}).items() if key not in _TOLD}
         body = {key: found[key] for key in _WRITTEN if found.get(key) is not None}
+        if "identity" in body:
+            body["identity"] = _asked_for(body["identity"])
         self._workspace.put(self._place, {**body, "tags": {**(found.get("tags") or {}), **tags},
                                           "properties": {**kept, **properties}}, doing=doing, seconds=self._seconds)
+
+
+def _asked_for(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity as it is asked for: the ids of what became of it are Azure's to say."""
+    users = identity.get("userAssignedIdentities")
+    return {"type": identity.get("type"), **({"userAssignedIdentities": {key: {} for key in users}} if users else {})}
 
 
 __all__ = ["Endpoint"]

@@ -4,6 +4,7 @@
 """
 
 import copy
+import io
 import json
 import os
 import re
@@ -15,8 +16,14 @@ import pytest
 
 from mlops_lib.emulator.wire import Request, Response
 from mlops_lib.engines.azureml import sdk
+from mlops_lib.engines.azureml.registry import WorkspaceModels
+from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.infra import Stage
 from mlops_lib.project import Project
+from mlops_lib.serving.deployment import Deployment, Wish
+from mlops_lib.serving.rollout import roll_out
+from mlops_lib.stores.models import ModelVersion
+from mlops_lib.stores.stages import digest_of
 
 from .stage import ScriptedAzure
 
@@ -114,6 +121,9 @@ def sent(kind: str, tmp_path: Path, stage: Stage, azure: ScriptedAzure) -> list[
         (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
     project, recorder = Project(tmp_path), Recorder()
     azure.twists.append(recorder)
+    if kind == "served":
+        serve(tmp_path, stage)
+        return recorder.bodies
     if kind == "kept":
         azure.run_for_real()
         project.register("data", [tmp_path / "assets/rows.yml"], on=stage)
@@ -124,6 +134,19 @@ def sent(kind: str, tmp_path: Path, stage: Stage, azure: ScriptedAzure) -> list[
     pipeline, name, catalogue = project.load("p")
     project.run_on(stage, pipeline, name, catalogue, request={}, follow=False)
     return recorder.bodies
+
+
+def serve(tmp_path: Path, stage: Stage) -> None:
+    """A model, as promotion writes it, behind an online endpoint."""
+    model = {"name": "flights", "version": "", "type": "custom_model", "created": 0, "tags": {"of": "tests"}}
+    deployment = Deployment(
+        name="flights-1", key="1", model="flights:1", sample={"data": []}, conda={"dependencies": ["python=3.11"]}, variables={"AREA": "tests"},
+        files={"score.py": b"def init(): pass\ndef run(data): return {'predictions': [1.0], 'model': 'flights:1'}\n", "sample.json": b"{}"})
+    with Workspace(stage) as workspace:
+        version = ModelVersion(digest=digest_of(tmp_path / "data"), **model)
+        WorkspaceModels(workspace).write(version, [("rows.csv", io.BytesIO(b"1\n"))], {})
+        roll_out(workspace, deployment, Wish(endpoint=stage.endpoints["online"], instance_type="Standard_DS3_v2", watch=0.0, start=60.0),
+                 lambda line: None)
 
 
 def normal(bodies: list[tuple[str, Any]], stage: Stage) -> Any:
@@ -140,7 +163,7 @@ def normal(bodies: list[tuple[str, Any]], stage: Stage) -> Any:
     return json.loads(re.sub(r"\bp-[0-9a-f]{16}\b|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{32,64}\b", numbered, text))
 
 
-@pytest.mark.parametrize("kind", [*JOBS, "kept"])
+@pytest.mark.parametrize("kind", [*JOBS, "kept", "served"])
 def test_the_bodies_are_those_of_the_golden_files(kind: str, tmp_path: Path, stage: Stage, azure: ScriptedAzure,
                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # or the SDK says from which commit of this repository it came
@@ -167,10 +190,11 @@ def differently(bodies: list[tuple[str, Any]]) -> None:
 
 MODELS = {
     "environments": "EnvironmentVersion", "codes": "CodeVersion", "components": "ComponentVersion", "jobs": "JobBase", "data": "DataVersionBase",
-    "models": "ModelVersion", "schedules": "Schedule", "batchEndpoints": "BatchEndpoint", "batchEndpoints/deployments": "BatchDeployment"}  # fmt: skip
+    "models": "ModelVersion", "schedules": "Schedule", "batchEndpoints": "BatchEndpoint", "batchEndpoints/deployments": "BatchDeployment",
+    "onlineEndpoints": "OnlineEndpoint", "onlineEndpoints/deployments": "OnlineDeployment"}  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", [*JOBS, "kept"])
+@pytest.mark.parametrize("kind", [*JOBS, "kept", "served"])
 def test_azures_own_models_read_all_of_it(kind: str) -> None:
     models = sdk.module("azure.mgmt.machinelearningservices.models")
     for collection, body in json.loads((GOLDEN / f"{kind}.json").read_text()):

@@ -10,6 +10,7 @@ from azure.storage.blob import BlobLeaseClient
 
 from mlops_lib.emulator.wire import Request, Response
 from mlops_lib.engines.azureml.blobs import Blobs
+from mlops_lib.engines.azureml.endpoint import _asked_for
 from mlops_lib.engines.azureml.online import OnlineEndpoint
 from mlops_lib.engines.azureml.registry import WorkspaceModels
 from mlops_lib.engines.azureml.transport import Patience
@@ -105,6 +106,11 @@ def test_a_deployment_takes_over_in_steps_and_the_one_before_stays_for_a_rollbac
     assert "starting" not in "".join(shop.said)
     assert again.traffic == {"m3-good": 100}
     assert shop.back().model == "flights:2"
+
+
+def test_an_identity_is_written_without_what_azure_says_of_it() -> None:
+    found = {"type": "UserAssigned", "principalId": None, "userAssignedIdentities": {"/jobs": {"principalId": "p", "clientId": "c"}}}
+    assert _asked_for(found) == {"type": "UserAssigned", "userAssignedIdentities": {"/jobs": {}}}
 
 
 def test_what_is_deployed_already_is_left_alone(shop: Shop, azure: Any) -> None:
