@@ -181,7 +181,7 @@ def differently(bodies: list[tuple[str, Any]]) -> None:
     """All that the oldest version of the SDK that is allowed sends otherwise."""
     for collection, body in bodies:
         properties = body["properties"]
-        if collection == "codes":
+        if collection == "codes" and "properties" in properties:  # and not put by the engine itself
             properties["isArchived"] = False
             properties["properties"]["hash_version"] = str(properties["properties"]["hash_version"])
         elif properties.get("componentSpec", {}).get("type") == "pipeline":
