@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .dsl import PipelineCall, pipeline
     from .engines import Run
-    from .errors import Canceled, CompileError, InputError, JobError, MlopsError, RunError
+    from .errors import Canceled, CompileError, InputError, JobError, MlopsError, Refused, RunError, StageError
     from .project import Project
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Canceled": "errors", "CompileError": "errors", "InputError": "errors", "JobError": "errors", "MlopsError": "errors",
-    "PipelineCall": "dsl", "Project": "project", "Run": "engines", "RunError": "errors", "pipeline": "dsl",
+    "PipelineCall": "dsl", "Project": "project", "Refused": "errors", "Run": "engines", "RunError": "errors",
+    "StageError": "errors", "pipeline": "dsl",
 }
 
-__all__ = ["Canceled", "CompileError", "InputError", "JobError", "MlopsError", "PipelineCall", "Project", "Run", "RunError",
-           "pipeline"]
+__all__ = ["Canceled", "CompileError", "InputError", "JobError", "MlopsError", "PipelineCall", "Project", "Refused", "Run",
+           "RunError", "StageError", "pipeline"]
 
 
 def __getattr__(name: str) -> Any:

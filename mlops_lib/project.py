@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from . import document, pipelines, settings
 from .binding import OF_A_FIRING, PipelinePort, substitute
@@ -44,7 +44,7 @@ from .spec.reading import literal_text
 
 if TYPE_CHECKING:
     from .dsl import ComponentFunction
-    from .endpoints import Endpoint
+    from .endpoints import Endpoint, EndpointState
     from .engines import Listener, Run
     from .engines.assets import Registered
     from .engines.azureml.deploying import Deployment
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .infra import Stage
     from .plan import Plan
     from .schedule import Schedule
+    from .schedules import StageSchedule
     from .stores.records import RunRecord
     from .stores.store import Store
 
@@ -117,11 +118,11 @@ class Project:
                          stages=self.settings.stages, against=against or self.settings.champion)
 
     def _check_stage(self, name: str) -> None:
-        known = self._stages()
+        known = self.stage_names()
         if name not in known:
             raise InputError(f"there is no stage {name!r}", fix=did_you_mean(name, known))
 
-    def _stages(self) -> list[str]:
+    def stage_names(self) -> list[str]:
         """The stages that anything says there are."""
         from .infra.sources import known
         from .stores.stages import stages
@@ -186,23 +187,28 @@ class Project:
             champion = given.get("champion") or self._champion(stem, catalogue.against, on)
             scores = on is not None and stem == "score" and "model" not in given
             job = self._assembled(stem, catalogue, change=lambda job: with_values(job, given), champion=champion,
-                                  label=on().name if scores and on is not None and self._has_champion(None, on) else None)
+                                  label=on().name if scores and on is not None and self.has_champion(None, on) else None)
         return job, stem, catalogue
 
     def _champion(self, pipeline: str, stage: str | None, on: Callable[[], Stage] | None) -> str | None:
         """A reference to the champion of a stage, which the settings may know better; None when it has none."""
         if stage is None or "champion" in self.settings.inputs or pipeline not in ("evaluate", self.settings.experiment):
             return None
-        return f"azureml:{self.settings.experiment}@{stage}" if self._has_champion(stage, on) else None
+        return f"azureml:{self.settings.experiment}@{stage}" if self.has_champion(stage, on) else None
 
-    def _has_champion(self, stage: str | None, on: Callable[[], Stage] | None) -> bool:
-        """Whether the project's model has a champion: on this machine, or in the workspace of *stage*, or of *on* itself."""
+    def has_champion(self, stage: str | None, on: Callable[[], Stage] | None) -> bool:
+        """Whether the project's model has a champion.
+
+        Args:
+            stage: The stage whose champion it is; None for that of *on*.
+            on: None for this machine; else it is asked in a workspace.
+        """
         name = self.settings.experiment
         if on is not None:
-            from .engines.azureml.labels import has_champion
+            from .engines.azureml import labels
 
             here = on()
-            return has_champion(here if stage in (None, here.name) else self.stage(stage), name)
+            return labels.has_champion(here if stage in (None, here.name) else self.stage(stage), name)
         from .stores.models import champion_of
         from .stores.stages import StageModels
         from .stores.store import FOLDER
@@ -398,12 +404,32 @@ class Project:
                         fix=f"write it anew (mlops export {file.stem} --write), or remove its first line to keep what it says"))
         return found
 
-    def schedule(self, name: str) -> Schedule:
-        """When the schedule in a file fires; :meth:`load` of the same file is what it starts.
+    @overload
+    def schedule(self, name: str) -> Schedule: ...
+
+    @overload
+    def schedule(self, name: str, *, on: str, outputs: str | None = None) -> StageSchedule: ...
+
+    def schedule(self, name: str, *, on: str | None = None, outputs: str | None = None) -> Schedule | StageSchedule:
+        """The schedule in a file: when it fires; :meth:`load` of the same file is what it starts. Or one of a stage.
+
+        Args:
+            name: The file; with *on*, the schedule's name.
+            on: The stage that has it; whether it does is asked as something is done with it.
+            outputs: A file to read the stage's outputs from.
 
         Raises:
-            InputError: the file is no schedule, or has a time zone that is not known here; CompileError: it has mistakes.
+            InputError: the file is no schedule, or has a time zone that is not known here; CompileError: it has mistakes;
+            StageError: nothing says what the stage is.
         """
+        if on is not None:
+            from .schedules import StageSchedule
+
+            return StageSchedule(self.stage(on, outputs=outputs), name)
+        return self._schedule_in(name)[1]
+
+    def _schedule_in(self, name: str) -> tuple[Path, Schedule]:
+        """The file that *name* is, and the schedule in it."""
         from .schedule import read_schedule
 
         path = self._file_of(name)
@@ -412,9 +438,39 @@ class Project:
         if isinstance(spec, OtherFile) and spec.kind == "schedule" and path is not None:
             catalogue.check_file(path)
             catalogue.raise_errors()
-            return read_schedule(spec)
+            return path, read_schedule(spec)
         catalogue.raise_errors()
         raise InputError(f"{name!r} is no schedule", fix="name a schedule's file")
+
+    def schedules(self, *, on: str, outputs: str | None = None) -> list[Scheduled]:
+        """The schedules of a stage, switched off or not, by name; *outputs* is a file to read the stage's outputs from.
+
+        Raises:
+            StageError: the stage cannot be reached.
+        """
+        from .schedules import schedules
+
+        return schedules(self.stage(on, outputs=outputs))
+
+    def create_schedule(self, file: str | Path, *, on: str, outputs: str | None = None) -> StageSchedule:
+        """Create or change, on Azure ML, the schedule in a file, with all that its job needs.
+
+        Args:
+            file: The schedule's YAML; it starts a job of the project's.
+            on: The stage.
+            outputs: A file to read the stage's outputs from.
+
+        Returns:
+            The schedule; its ``outcome.done`` is ``created``, ``changed`` or ``unchanged``. One that is switched off stays so.
+
+        Raises:
+            CompileError: the files have mistakes; InputError: it is no schedule of a job that may run there, or Azure ML
+            refuses it; StageError: the stage cannot be reached, or lacks what the job names.
+        """
+        from .schedules import create
+
+        path, _ = self._schedule_in(str(file))
+        return create(self, path, on, lambda: self.stage(on, outputs=outputs))
 
     def sources(self, job: PipelineJob) -> list[Path]:
         """What a pipeline is made from and reads on this machine: nothing that a run may replace."""
@@ -506,7 +562,7 @@ class Project:
         store = Store.open(self.root)
         try:
             with Workspace(stage, patience=patience) as workspace:
-                labels = Labels(workspace, against=against, known=self._stages(), opened=self.stage)
+                labels = Labels(workspace, against=against, known=self.stage_names(), opened=self.stage)
                 job = placed(labels.resolved(job), stage, self.settings.compute)
                 plan, submission = prepare(job, self.graph(job, name), catalogue, store, key=key, force=not reuse)
                 wishes = Wishes(outputs=tuple(outputs), follow=follow, cancel=cancel, resolve=resolve,
@@ -556,14 +612,33 @@ class Project:
         self.check_allowed(Path(name).stem, on)  # before Terraform is asked
         stage = self.stage(on, outputs=outputs)
         job, pipeline, catalogue = self.load(name, values, against, on=lambda: stage)
-        opened = deployment(self, stage, job, pipeline, catalogue, against=against, known=self._stages())
+        opened = deployment(self, stage, job, pipeline, catalogue, against=against, known=self.stage_names())
         return stage, endpoint or self.endpoint_name(pipeline, stage), opened
 
     def endpoint(self, name: str, *, on: str, outputs: str | None = None) -> Endpoint:
-        """A batch endpoint of a stage, by its name or by that of the pipeline that it runs."""
+        """A batch endpoint of a stage, by its name or by that of the pipeline that it runs.
+
+        Args:
+            name: One of the two; whether there is such an endpoint is asked as something is done with it.
+            on: The stage.
+            outputs: A file to read the stage's outputs from.
+
+        Raises:
+            StageError: nothing says what the stage is.
+        """
         from .endpoints import Endpoint
 
         return Endpoint(self, self.stage(on, outputs=outputs), name)
+
+    def endpoints(self, *, on: str, outputs: str | None = None) -> list[EndpointState]:
+        """The batch endpoints of a stage, without their deployments; *outputs* is a file to read the stage's outputs from.
+
+        Raises:
+            StageError: the stage cannot be reached.
+        """
+        from .endpoints import endpoints
+
+        return endpoints(self.stage(on, outputs=outputs))
 
     def endpoint_name(self, pipeline: str, stage: Stage) -> str:
         """The name of the batch endpoint that is to run a pipeline: as the settings say, or else the stage's outputs."""
@@ -646,48 +721,6 @@ class Project:
         with Workspace(self.stage(run.stage, outputs=run.request.get("stage_outputs"))) as workspace:
             return Bringing(workspace, run, store).inputs(graph, job, step)
 
-    def create_schedule(self, stage: Stage, file: str | Path) -> tuple[Scheduled, str]:
-        """Create or change, on Azure ML, the schedule in a file, with all that its job needs.
-
-        Args:
-            stage: Where.
-            file: The schedule's YAML; it starts a job of the project's.
-
-        Returns:
-            The schedule, and ``created``, ``changed`` or ``unchanged``.
-
-        Raises:
-            CompileError: the files have mistakes; InputError: it is no schedule of a job that may run there, or Azure ML
-            refuses it; StageError: the stage cannot be reached, or lacks what the job names.
-        """
-        from .engines.azureml.labels import Labels
-        from .engines.azureml.schedules import create
-        from .engines.azureml.submission import placed, prepare
-        from .engines.azureml.workspace import Workspace
-        from .stores.store import Store
-
-        name, path = str(file), Path(os.path.abspath(file))
-        self.schedule(name)
-        catalogue = self.catalogue()
-        spec, job = catalogue.spec(path), catalogue.pipeline(path)
-        if not isinstance(spec, OtherFile):
-            raise InputError(f"{name!r} is no schedule", fix="name a schedule's file")
-        given = spec.document.get("create_job")
-        named = given.get("job") if isinstance(given, document.Table) else given
-        pipeline = Path(named.text).stem if isinstance(named, document.Scalar) else path.stem
-        self.check_allowed(pipeline, stage.name)
-        store = Store.open(self.root)
-        try:
-            if isinstance(named, document.Scalar) and _is_rendered(path.parent / named.text):
-                job = self._with_champion(job, pipeline, stage)
-            with Workspace(stage) as workspace:
-                job = Labels(workspace, known=self._stages(), opened=self.stage).resolved(job)
-                job = placed(job, stage, self.settings.compute)
-                plan, submission = prepare(job, self.graph(job, pipeline), catalogue, store, key=f"schedule {path.stem}")
-                return create(workspace, spec, submission, plan, catalogue, store)
-        finally:
-            store.close()
-
     def bring_output(self, run: RunRecord, name: str) -> None:
         """Bring the output *name* of the steps of a run on Azure ML to this machine, unless it is here.
 
@@ -706,15 +739,6 @@ class Project:
                 Bringing(workspace, run, store).output(name)
         finally:
             store.close()
-
-    def _with_champion(self, job: PipelineJob, pipeline: str, stage: Stage) -> PipelineJob:
-        """The score pipeline as it was exported, with the champion of *stage* in the place of the newest version."""
-        model = job.inputs.get("model")
-        if pipeline != "score" or not isinstance(model, Data) or model.path != f"azureml:{self.settings.experiment}@latest" \
-                or not self._has_champion(None, lambda: stage):
-            return job
-        champion = dataclasses.replace(model, path=f"azureml:{self.settings.experiment}@{stage.name}")
-        return dataclasses.replace(job, inputs={**job.inputs, "model": champion})
 
     def register(self, kind: str, files: Iterable[str | Path], *, on: Stage | None = None) -> tuple[Registered, ...]:
         """Register what files say, each content once.
@@ -821,7 +845,7 @@ def _rendered(path: Path) -> bool:
         return file.readline() == RENDERED.format(name=path.stem)
 
 
-def _is_rendered(path: Path) -> bool:
+def is_rendered(path: Path) -> bool:
     """As :func:`_rendered`, of a file that may not be there."""
     return path.is_file() and _rendered(path)
 

@@ -6,6 +6,7 @@ Azure ML names time zones as Windows does; the calendar wants the names of the I
 from __future__ import annotations
 
 import datetime
+import itertools
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -32,6 +33,17 @@ class Schedule:
     def counts_from_nothing(self) -> bool:
         """Whether it fires at the same times whenever it was created: cron expressions do."""
         return isinstance(self.trigger.pattern, Cron)
+
+    def next(self, count: int = 5, *, after: datetime.datetime | None = None) -> list[datetime.datetime]:
+        """The next times at which it fires, each in its time zone; fewer than *count* when it ends before.
+
+        Args:
+            count: How many.
+            after: Times after this one, in UTC unless it says otherwise; default: now.
+        """
+        moment = after or datetime.datetime.now(datetime.timezone.utc)
+        begin = moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.timezone.utc)
+        return list(itertools.islice(self.trigger.after(begin), count))
 
 
 def read_schedule(file: OtherFile) -> Schedule:

@@ -2,7 +2,6 @@ import json
 import subprocess
 import sys
 from datetime import datetime, timezone
-from itertools import islice
 
 import pytest
 
@@ -25,7 +24,14 @@ def schedule(trigger: str) -> Schedule:
 
 
 def first(trigger: str, count: int = 2) -> list[str]:
-    return [moment.isoformat() for moment in islice(schedule(trigger).trigger.after(NOW), count)]
+    return [moment.isoformat() for moment in schedule(trigger).next(count, after=NOW)]
+
+
+def test_a_time_without_a_zone_is_one_in_utc_and_without_a_time_it_is_now() -> None:
+    found = schedule('{type: cron, expression: "30 6 * * *", time_zone: W. Europe Standard Time}')
+    assert found.next(2, after=NOW.replace(tzinfo=None)) == found.next(2, after=NOW)
+    assert len(found.next()) == 5
+    assert found.next(1)[0] > datetime.now(timezone.utc)
 
 
 @pytest.mark.parametrize(

@@ -99,9 +99,7 @@ def endpoints() -> None:
 @click.pass_context
 def list_endpoints(context: click.Context, where: str, outputs: str | None, as_json: bool) -> None:
     """The batch endpoints of the stage's workspace."""
-    from ..endpoints import endpoints as every
-
-    found = every(_project(context).stage(where, outputs=outputs))
+    found = _project(context).endpoints(on=where, outputs=outputs)
     if as_json:
         _print_json([{key: value for key, value in dataclasses.asdict(one).items() if key != "deployments"} for one in found])
     elif not found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -38,7 +37,7 @@ def next_times(context: click.Context, file: str, count: int, after: str | None,
     """Show when the schedule in FILE fires next."""
     found = _project(context).schedule(file)
     begin = _moment(after) if after else datetime.now(timezone.utc)
-    times = list(itertools.islice(found.trigger.after(begin), count))
+    times = found.next(count, after=begin)
     if as_json:
         _print_json({"schedule": found.name, "time_zone": found.zone, "after": begin.isoformat(),
                      "times": [moment.isoformat() for moment in times]})

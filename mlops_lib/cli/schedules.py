@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import _columns, _complete_stage, _print_json, _project, _say, json_option
-from .assets import workspace_of
 from .schedule import file_argument, schedule
 from .stage import outputs_option
 
@@ -32,22 +31,21 @@ def create_schedule(context: click.Context, file: str, where: str, outputs: str 
 
     What its job needs is registered first. The same file again changes nothing, and a schedule that is switched off stays so.
     """
-    project = _project(context)
-    found, done = project.create_schedule(project.stage(where, outputs=outputs), file)
-    if as_json:
-        _print_json({**_json(found), "done": done})
+    outcome = _project(context).create_schedule(file, on=where, outputs=outputs).outcome
+    if outcome is None:
         return
-    click.echo(f"{found.name}: {done}, {_switched(found)}, {found.when}")
+    found = outcome.state
+    if as_json:
+        _print_json({**_json(found), "done": outcome.done})
+    else:
+        click.echo(f"{found.name}: {outcome.done}, {_switched(found)}, {found.when}")
 
 
 @schedule.command("list")
 @stage_options
 def list_schedules(context: click.Context, where: str, outputs: str | None, as_json: bool) -> None:
     """The schedules of a stage."""
-    from ..engines.azureml.schedules import listed
-
-    with workspace_of(context, where, outputs) as workspace:
-        found = listed(workspace)
+    found = _project(context).schedules(on=where, outputs=outputs)
     if as_json:
         _print_json([_json(one) for one in found])
     elif found:
@@ -61,20 +59,15 @@ def list_schedules(context: click.Context, where: str, outputs: str | None, as_j
 @stage_options
 def show_schedule(context: click.Context, name: str, where: str, outputs: str | None, as_json: bool) -> None:
     """A schedule of a stage: when it fires, and what it starts with which inputs."""
-    from ..engines.azureml.schedules import get
-
-    with workspace_of(context, where, outputs) as workspace:
-        found = get(workspace, name)
+    found = _project(context).schedule(name, on=where, outputs=outputs).state()
     if as_json:
         _print_json({**_json(found), "properties": found.told["properties"]})
         return
     properties = found.told["properties"]
-    definition = (properties.get("action") or {}).get("jobDefinition") or {}
     _columns([("name", found.name), ("is", _switched(found)), ("fires", found.when), ("starts", found.job),
               *((label, str(properties[key])) for label, key in (("shown as", "displayName"), ("description", "description"))
                 if properties.get(key)),
-              *((f"input {key}", str(value.get("value") or value.get("uri")))
-                for key, value in (definition.get("inputs") or {}).items()),
+              *((f"input {key}", text) for key, text in found.inputs.items()),
               *((f"tag {tag}", str(value)) for tag, value in (properties.get("tags") or {}).items())])
 
 
@@ -83,10 +76,8 @@ def _switching(word: str, *, on: bool) -> None:
     @name_argument
     @stage_options
     def switch_schedule(context: click.Context, name: str, where: str, outputs: str | None, as_json: bool) -> None:
-        from ..engines.azureml.schedules import switch
-
-        with workspace_of(context, where, outputs) as workspace:
-            changed = switch(workspace, name, on=on)
+        found = _project(context).schedule(name, on=where, outputs=outputs)
+        changed = found.enable() if on else found.disable()
         if as_json:
             _print_json({"name": name, "stage": where, "enabled": on, "changed": changed})
         else:
@@ -102,10 +93,7 @@ _switching("disable", on=False)
 @stage_options
 def delete_schedule(context: click.Context, name: str, where: str, outputs: str | None, as_json: bool) -> None:
     """Delete a schedule of a stage; what it has started stays."""
-    from ..engines.azureml.schedules import delete
-
-    with workspace_of(context, where, outputs) as workspace:
-        delete(workspace, name)
+    _project(context).schedule(name, on=where, outputs=outputs).delete()
     if as_json:
         _print_json({"name": name, "stage": where, "deleted": True})
     else:

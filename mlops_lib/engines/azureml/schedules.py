@@ -34,6 +34,7 @@ class Scheduled:
     Attributes:
         when: Its trigger, in words.
         job: What it starts: the job's name for people.
+        inputs: What it gives the job: literals as texts, data as Azure's address of it.
         told: All of it, as Azure tells it.
     """
 
@@ -41,6 +42,7 @@ class Scheduled:
     enabled: bool
     when: str
     job: str
+    inputs: Mapping[str, str]
     told: Mapping[str, Any]
 
     @classmethod
@@ -50,6 +52,8 @@ class Scheduled:
         definition = (properties.get("action") or {}).get("jobDefinition") or {}
         return cls(name=str(found["name"]), enabled=bool(properties.get("isEnabled", True)), told=found,
                    when=" ".join(_when(properties.get("trigger") or {})),
+                   inputs={key: str(value.get("value") or value.get("uri"))
+                           for key, value in (definition.get("inputs") or {}).items()},
                    job=str(definition.get("displayName") or definition.get("experimentName")
                            or (properties.get("action") or {}).get("actionType") or ""))
 

@@ -128,7 +128,7 @@ def sent(kind: str, tmp_path: Path, stage: Stage, azure: ScriptedAzure) -> list[
         azure.run_for_real()
         project.register("data", [tmp_path / "assets/rows.yml"], on=stage)
         project.register("model", [tmp_path / "assets/best.yml"], on=stage)
-        project.create_schedule(stage, tmp_path / "schedules/nightly.yml")
+        project.create_schedule(tmp_path / "schedules/nightly.yml", on="dev")
         project.deploy("p", on="dev", say=lambda line: None)
         return recorder.bodies
     pipeline, name, catalogue = project.load("p")

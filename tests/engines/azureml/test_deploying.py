@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlops_lib.endpoints import Endpoint, endpoints
+from mlops_lib.endpoints import Endpoint
 from mlops_lib.engines import Event, StepPrinted
 from mlops_lib.engines.azureml.frozen import repoint
 from mlops_lib.engines.azureml.workspace import Workspace
@@ -188,9 +188,9 @@ def test_an_endpoint_runs_one_pipeline_and_the_settings_name_those_of_others(rea
     (real.root / "mlops.yml").write_text(json.dumps({"stages": {"dev": {"endpoints": {"q": other}}}}))
     project = Project(real.root)
     assert project.deploy("q", on="dev", say=quiet).name == other
-    assert {found.name: found.pipeline for found in endpoints(stage)} == {stage.endpoints["batch"]: "p", other: "q"}
+    assert {found.name: found.pipeline for found in project.endpoints(on="dev")} == {stage.endpoints["batch"]: "p", other: "q"}
     project.endpoint("q", on="dev").delete()
-    assert [found.name for found in endpoints(stage)] == [stage.endpoints["batch"]]
+    assert [found.name for found in project.endpoints(on="dev")] == [stage.endpoints["batch"]]
 
 
 def test_what_a_stage_lacks_or_does_not_take_is_told_before_anything_is_made(real: Project, stage: Stage, azure: ScriptedAzure) -> None:
@@ -203,7 +203,7 @@ def test_what_a_stage_lacks_or_does_not_take_is_told_before_anything_is_made(rea
     with pytest.raises(StageError, match="lacks something"):
         deploy(real)
     assert azure.told("PUT") == []
-    assert list(endpoints(stage)) == []
+    assert real.endpoints(on="dev") == []
 
 
 def test_the_commands_deploy_show_invoke_switch_back_and_delete(real: Project, stage: Stage, mlops: Mlops) -> None:

@@ -156,8 +156,10 @@ def test_a_schedule_is_made_with_the_champion_and_told_of_the_next_one(shop: Pro
         action = azure.world.resources.get(f"{home}/schedules/nightly").properties["action"]
         return ids(stage, {"model": action["jobDefinition"]["inputs"]["model"]["uri"]})["model"]
 
-    assert (shop.create_schedule(stage, file)[1], model()) == ("created", "shop:2")
-    assert shop.create_schedule(stage, file)[1] == "unchanged"
+    for done in ("created", "unchanged"):
+        outcome = shop.create_schedule(file, on="dev").outcome
+        assert outcome is not None
+        assert (outcome.done, model()) == (done, "shop:2")
     with Workspace(stage) as workspace:
         client = workspace.client
         from azure.ai.ml.entities import BatchEndpoint, ModelBatchDeployment

@@ -43,8 +43,9 @@ def project(tmp_path: Path, azure: ScriptedAzure) -> Project:
 
 
 def create(project: Project, stage: Stage) -> tuple[str, str]:
-    found, done = project.create_schedule(stage, project.root / "schedules" / "nightly.yml")
-    return found.when, done
+    outcome = project.create_schedule(project.root / "schedules" / "nightly.yml", on=stage.name).outcome
+    assert outcome is not None
+    return outcome.state.when, outcome.done
 
 
 def edit(project: Project, file: str, old: str, new: str) -> None:
@@ -199,7 +200,7 @@ def test_what_cannot_be_scheduled_is_refused_and_nothing_is_sent(
 def test_a_pipeline_that_may_not_run_on_a_stage_is_not_scheduled_there(project: Project, stage: Stage) -> None:
     (project.root / "mlops.yml").write_text("stages: {dev: {pipelines: [score]}}\n")
     with pytest.raises(InputError, match="the pipeline 'p' does not run on stage 'dev'"):
-        Project(project.root).create_schedule(stage, project.root / "schedules" / "nightly.yml")
+        Project(project.root).create_schedule(project.root / "schedules" / "nightly.yml", on="dev")
 
 
 FORTNIGHTLY = """{type: recurrence, frequency: week, interval: 2, start_time: 2026-05-10T10:00:00, time_zone: UTC,
@@ -245,3 +246,27 @@ def test_the_commands_create_list_show_switch_and_delete(project: Project, stage
     assert mlops("schedule", "list", "--on", "dev").err.startswith("stage 'dev' has no schedule")
     assert mlops("schedule", "delete", "nightly", "--on", "dev").code == 2
     assert mlops("schedule", "list").code == 2
+
+
+def test_python_does_with_a_schedule_what_the_commands_do(project: Project, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.root / "components")  # a notebook stands somewhere: files are found from the project, too
+    edit(project, "schedules/nightly.yml", "create_job: ../pipelines/p.yml", "create_job: {type: pipeline, job: ../pipelines/p.yml}")
+    nightly = project.create_schedule("schedules/nightly.yml", on="dev")
+    assert repr(nightly) == "<schedule nightly on dev>"
+    assert nightly.outcome is not None
+    assert nightly.outcome.done == "created"
+    [listed] = project.schedules(on="dev")
+    assert (listed.name, listed.enabled, listed.when, list(listed.inputs)) == ("nightly", True, "30 4 * * * UTC", ["raw"])
+    same = project.schedule("nightly", on="dev")
+    assert (same.disable(), same.disable(), nightly.state().enabled) == (True, False, False)
+    again = project.create_schedule("schedules/nightly.yml", on="dev").outcome
+    assert again is not None
+    assert (again.done, again.state.enabled) == ("unchanged", False)
+    assert (same.enable(), nightly.state().enabled) == (True, True)
+    with pytest.raises(InputError, match="stage 'dev' has no schedule 'nigthly'") as caught:
+        project.schedule("nigthly", on="dev").disable()
+    assert caught.value.fix == "did you mean 'nightly'?"
+    same.delete()
+    assert project.schedules(on="dev") == []
+    with pytest.raises(StageError):
+        project.schedules(on="nowhere")
