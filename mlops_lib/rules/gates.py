@@ -28,6 +28,7 @@ def check_gate(value: Table, report: Report) -> None:
     for name in labels.entries if labels is not None else ():
         _check_limits(f"data.labels.{name}", table(labels, name), report, most=1.0)
     _check_confidence(value, report)
+    _check_slices(value, report)
     slices = table(value, "slices")
     _check_list("required", value, report)
     _check_list("slices.by", slices, report)
@@ -75,6 +76,22 @@ def _check_confidence(value: Table, report: Report) -> None:
     if goal is not None and goal.value == "maximize" and "loss" not in confidence.entries:
         report.add("bad-gate", "confidence names no loss, and the primary metric is maximized", confidence.place,
                    why="confidence compares losses row by row, which are better when smaller", fix="add 'loss: log_loss'")
+
+
+def _check_slices(value: Table, report: Report) -> None:
+    """Slices by a metric that is read the wrong way round would let through what is worse."""
+    objective, slices = table(value, "objective"), table(value, "slices")
+    primary, metric = scalar(objective, "primary_metric"), scalar(slices, "metric")
+    aim, goal = scalar(objective, "goal"), scalar(slices, "goal")
+    if primary is None or aim is None:
+        return
+    if metric is not None and metric.text != primary.text:
+        if goal is None:
+            report.add("bad-gate", f"slices compare {metric.text!r}, and do not say its goal", metric.place,
+                       why=f"that of the objective is about {primary.text!r}", fix="add 'goal: minimize', or 'goal: maximize'")
+    elif goal is not None and goal.text != aim.text:
+        report.add("bad-gate", f"slices {goal.text} {primary.text!r}, and the objective is to {aim.text} it", goal.place,
+                   why="one of them lets worse models through", fix="remove it")
 
 
 def _check_list(where: str, value: Table | None, report: Report) -> None:

@@ -67,6 +67,11 @@ def test_a_size_that_no_model_has_is_no_limit() -> None:
     assert (size.passed, size.values["limit"]) == (True, "inf")
 
 
+def test_a_metric_of_slices_is_the_better_way_round_that_its_own_goal_says() -> None:
+    text = "objective: {primary_metric: roc_auc, goal: maximize}\nslices: {by: [a], worse: 0, metric: log_loss, goal: minimize}\n"
+    assert gate(text).slices == SliceLimit(by=("a",), metric="log_loss", goal=Goal.MINIMIZE, worse=0)
+
+
 def test_what_is_not_written_is_not_asked_for() -> None:
     assert gate(OBJECTIVE) == Gate(metric="log_loss", goal=Goal.MINIMIZE)
     found = gate(OBJECTIVE + "confidence: {}\nslices: {by: [a], worse: 0}\ntags: [owner]\ndata: {columns: [a]}\n")
@@ -104,6 +109,8 @@ def test_a_signature_is_any_the_champions_or_a_list_of_inputs() -> None:
         (OBJECTIVE + "slices: {by: [], worse: 1}\n", "bad-gate", 2, 14, "is an empty list"),
         (OBJECTIVE + "slices: {by: [a, a], worse: 1}\n", "bad-gate", 2, 18, "'a' twice"),
         (OBJECTIVE + "slices: {by: [a]}\n", "missing-key", 2, 9, "slices lacks 'worse'"),
+        (OBJECTIVE + "slices: {by: [a], worse: 1, metric: roc_auc}\n", "bad-gate", 2, 37, "do not say its goal"),
+        (OBJECTIVE + "slices: {by: [a], worse: 1, goal: maximize}\n", "bad-gate", 2, 35, "the objective is to minimize it"),
         (OBJECTIVE + "data: {rows: {min: 9, max: 1}}\n", "bad-gate", 2, 20, "nothing is both"),
         (OBJECTIVE + "data: {labels: {a: {max: 40}}}\n", "out-of-range", 2, 26, "a share of the rows"),
         (OBJECTIVE + "size: {megabytes: -1}\n", "out-of-range", 2, 19, "at least 0"),
