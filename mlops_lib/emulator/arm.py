@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _POLL_MS = "50"  # how often clients ask for the end of a long operation; Azure's own pace is seconds
 _DEFAULT_PAGE = 100
+_OPERATIONS = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
+_STATUS, _RESULT = "mfeOperationsStatus", "mfeOperationResults"
 
 
 def workspace_id(request: Request) -> str:
@@ -140,34 +142,44 @@ def remove(world: World, request: Request, key: str) -> Response:
 def begun(world: World, request: Request, response: Response, *, of: str | None = None) -> Response:
     """*response* as the beginning of a long operation, whose end the client has to ask for.
 
+    One that answers with what it makes says where its status is; one that answers with nothing, as a deletion does, where its
+    result will be. Azure ML gives the one address or the other, and so a client has to know both.
+
     When *of* is the id of a resource, its provisioning state is the operation's; otherwise all is done already.
     """
     operation = secrets.token_hex(16)
-    world.resources.put(_operation_id(request["subscription"], world.location, operation), {"polls": 1, "of": of})
-    version = request.query.get("api-version", "2024-10-01")
-    url = (f"https://{hosts.MANAGEMENT}{_operation_id(request['subscription'], world.location, operation)}"
-           f"?api-version={version}")
-    headers = {"Azure-AsyncOperation": url, "Location": url, "retry-after-ms": _POLL_MS}
-    return Response(status=response.status, body=response.body, headers={**response.headers, **headers})
-
-
-def _operation_id(subscription: str, location: str, operation: str) -> str:
-    return (f"/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
-            f"/mfeOperationsStatus/{operation}")
+    place = _OPERATIONS.format(subscription=request["subscription"], location=world.location)
+    world.resources.put(f"{place}/{_STATUS}/{operation}", {"polls": 1, "of": of})
+    header, word = ("Location", _RESULT) if response.body is None else ("Azure-AsyncOperation", _STATUS)
+    url = f"https://{hosts.MANAGEMENT}{place}/{word}/{operation}?api-version={request.query.get('api-version', '2024-10-01')}"
+    return Response(status=response.status, body=response.body,
+                    headers={**response.headers, header: url, "retry-after-ms": _POLL_MS})
 
 
 def operation_status(world: World, request: Request) -> Response:
     """As the resource that it is about; without one at work when first asked, done from then on."""
-    key = _operation_id(request["subscription"], request["location"], request["operation"])
+    found, status, error = _looked_at(world, request)
+    body: dict[str, Any] = {"id": found.id, "name": found.name, "status": status, "startTime": stamp(found.created)}
+    if status == "InProgress":
+        return Response(body=body, headers={"retry-after-ms": _POLL_MS})
+    return Response(body={**body, "endTime": stamp(found.modified), **({"error": error} if error else {})})
+
+
+def operation_result(world: World, request: Request) -> Response:
+    """202 as long as it is at work, then nothing."""
+    at_work = _looked_at(world, request)[1] == "InProgress"
+    return Response(status=202, headers={"retry-after-ms": _POLL_MS}) if at_work else Response(status=204)
+
+
+def _looked_at(world: World, request: Request) -> tuple[Resource, str, Mapping[str, Any] | None]:
+    """An operation, how it is doing, and what went wrong."""
+    place = _OPERATIONS.format(subscription=request["subscription"], location=request["location"])
+    key = f"{place}/{_STATUS}/{request['operation']}"
     with world.resources.together():
         found = world.resources.get(key)
         of = found.body.get("of")
         status, error = _provisioned(world, of) if of else ("InProgress" if found.body["polls"] else "Succeeded", None)
-        world.resources.put(key, {"polls": 0, "of": of})
-    body: dict[str, Any] = {"id": key, "name": found.name, "status": status, "startTime": stamp(found.created)}
-    if status == "InProgress":
-        return Response(body=body, headers={"retry-after-ms": _POLL_MS})
-    return Response(body={**body, "endTime": stamp(found.modified), **({"error": error} if error else {})})
+        return world.resources.put(key, {"polls": 0, "of": of}), status, error
 
 
 def _provisioned(world: World, key: str) -> tuple[str, Mapping[str, Any] | None]:
@@ -185,10 +197,10 @@ def problem_key(key: str) -> str:
     return f"{key}/problems/last"
 
 
-_OPERATIONS = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
 ROUTES = (
-    Route(Service.MANAGEMENT, "GET", f"{_OPERATIONS}/mfeOperationsStatus/{{operation}}", operation_status,
-          "how far a long operation is"),
+    Route(Service.MANAGEMENT, "GET", f"{_OPERATIONS}/{_STATUS}/{{operation}}", operation_status, "how far a long operation is"),
+    Route(Service.MANAGEMENT, "GET", f"{_OPERATIONS}/{_RESULT}/{{operation}}", operation_result,
+          "the end of a long operation that gives nothing, such as a deletion"),
 )
 
 

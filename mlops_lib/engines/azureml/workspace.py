@@ -230,9 +230,7 @@ class Workspace:
 
         def attempt() -> Any:
             response = self._sent("PUT", MANAGEMENT, f"{self.path}/{path}", _VERSION, {}, body, headers)
-            operation = response.headers.get("Azure-AsyncOperation")
-            if operation:
-                self._awaited(operation)
+            self._await(response)
             return response.json() if response.content else None
 
         return self.call(doing, attempt, seconds=seconds)
@@ -246,23 +244,25 @@ class Workspace:
                 response = self._sent("DELETE", MANAGEMENT, f"{self.path}/{path}", _VERSION, {})
             except missing:
                 return
-            operation = response.headers.get("Azure-AsyncOperation")
-            if operation:
-                self._awaited(operation)
+            self._await(response)
 
         self.call(doing, attempt, seconds=seconds)
 
-    def _awaited(self, operation: str) -> None:
-        """The end of a long operation."""
+    def _await(self, response: Any) -> None:
+        """The end of the operation that an answer says has begun, if any has.
+
+        Of what it makes Azure ML gives a status, of what it deletes an address that answers 202 until it is gone.
+        """
         exceptions = sdk.module("azure.core.exceptions")
-        host, path = _split(operation)
-        while True:
-            response = self._sent("GET", host, path, None, {})
-            status = str(response.json().get("status", "Succeeded"))
-            if status == "Succeeded":
-                return
-            if status in ("Failed", "Canceled"):
+        status = response.headers.get("Azure-AsyncOperation")
+        place = status or (response.headers.get("Location") if response.status_code == 202 else None)
+        while place:
+            response = self._sent("GET", *_split(place), None, {})
+            told = str(response.json().get("status", "Succeeded")) if status else response.status_code
+            if told in ("Failed", "Canceled"):
                 raise exceptions.HttpResponseError(response=response)
+            if told in ("Succeeded", 200, 204):
+                return
             time.sleep(asked(response.headers, otherwise=_LOOK_AGAIN_S, longest=min(_LONGEST_S, self.patience.longest)))
 
     def pages(self, path: str, *, doing: str, host: str = MANAGEMENT, version: str | None = _VERSION,
