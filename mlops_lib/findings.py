@@ -19,7 +19,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     "bad-entry": ("An entry or scoring script lacks what is called", ("A parallel job calls init() and run(mini_batch), a "
                   "deployment init() and run(data); the script must define them at its top level.")),
     "bad-gate": ("A gate contradicts itself, or can judge nothing", ("Limits are in order and at least one of them is given, "
-                 "lists name something once, and nothing is an expression.")),
+                 "lists and mappings name something, once, and nothing is an expression.")),
     "bad-key": ("A key of a mapping is none", "Keys are plain names; '<<' merges mappings only."),
     "bad-limits": ("Two limits contradict each other", ("The smaller of two limits can never be reached because the other one "
                    "is reached first.")),

@@ -29,11 +29,15 @@ def check_gate(value: Table, report: Report) -> None:
         _check_limits(f"data.labels.{name}", table(labels, name), report, most=1.0)
     _check_confidence(value, report)
     _check_slices(value, report)
-    slices = table(value, "slices")
     _check_list("required", value, report)
-    _check_list("slices.by", slices, report)
+    _check_list("slices.by", table(value, "slices"), report)
     _check_list("data.columns", data, report)
     _check_list("tags", value, report)
+    for where in ("thresholds", "improvement", "data", "data.columns", "data.labels", "latency", "tags"):
+        part = table(data if "." in where else value, where.rpartition(".")[2])
+        if part is not None and not part.entries:
+            report.add("bad-gate", f"{where} is empty, and so checks nothing", part.place,
+                       fix="give it entries, or remove the key")
 
 
 def _check_limits(where: str, limits: Table | None, report: Report, *, most: float | None = None) -> None:
