@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..engines.azureml.blobs import Blobs
-from ..engines.azureml.online import AT_WORK, Answer, OnlineEndpoint
+from ..engines.azureml.online import AT_WORK, DELETING, Answer, OnlineEndpoint
 from ..engines.azureml.workspace import Workspace
 from ..errors import InputError, JobError, MlopsError, StageError, did_you_mean
 from .code import SAMPLE, SCRIPT
@@ -66,7 +66,7 @@ def plan(workspace: Workspace, deployment: Deployment, wish: Wish) -> Sequence[s
     _check(workspace, known, wish)
     traffic = endpoint.traffic() if known is not None else {}
     if _serves_already(endpoint, deployment.name, known, traffic):
-        return []
+        return [f"delete {name}, which has no traffic" for name in _left(endpoint, deployment.name, known)]
     before = _before(endpoint, deployment.name, traffic)
     steps = [] if known is not None else [f"make the endpoint {wish.endpoint} ({wish.auth})"]
     if _state(endpoint.deployment(deployment.name) if known is not None else None) != "Succeeded":
@@ -85,7 +85,8 @@ def roll_out(workspace: Workspace, deployment: Deployment, wish: Wish, say: Say)
     endpoint = OnlineEndpoint(workspace, wish.endpoint)
     known = endpoint.read()
     _check(workspace, known, wish)
-    if known is not None and _serves_already(endpoint, deployment.name, known, traffic := endpoint.traffic()):
+    if known is not None and _serves_already(endpoint, deployment.name, known, traffic := endpoint.traffic()) and \
+            not _left(endpoint, deployment.name, known):
         return _outcome(endpoint, deployment, traffic, changed=False)
     with _alone(workspace, wish.endpoint) as still_ours:
         return _rolled_out(workspace, endpoint, deployment, wish, say, still_ours)
@@ -117,10 +118,12 @@ def _rolled_out(workspace: Workspace, endpoint: OnlineEndpoint, deployment: Depl
                       public=workspace.stage.networking.get("mode") != "private")
     traffic = endpoint.traffic()
     if _serves_already(endpoint, deployment.name, known, traffic):
-        return _outcome(endpoint, deployment, traffic, changed=False)
+        removed = _clear(endpoint, deployment.name, known, say)
+        return _outcome(endpoint, deployment, traffic, changed=bool(removed), removed=removed)
     before = _before(endpoint, deployment.name, traffic)
     tags = {_ROLLOUT: deployment.name, _BEFORE: json.dumps(before), _STATE: _GOING}
-    earlier = {name: _tags(known).get(name, "") for name in tags}
+    # What was before a rollout that was killed, its own tags say no more.
+    earlier = _whole(before) if _tags(known).get(_STATE) == _GOING else {name: _tags(known).get(name, "") for name in tags}
     try:
         _start(workspace, endpoint, deployment, wish, say)
         _try(endpoint, deployment)
@@ -134,7 +137,7 @@ def _rolled_out(workspace: Workspace, endpoint: OnlineEndpoint, deployment: Depl
     except _Unfit as unfit:
         still_ours()
         raise _taken_back(endpoint, deployment, wish, (before, earlier), unfit, say) from None
-    removed = _clear(endpoint, deployment, before, say)
+    removed = _clear(endpoint, deployment.name, endpoint.read(), say)
     return _outcome(endpoint, deployment, endpoint.traffic(), changed=True, removed=removed)
 
 
@@ -174,7 +177,7 @@ def _rolled_back(workspace: Workspace, endpoint: OnlineEndpoint, model: str, say
     for name in before:
         _see_that_it_answers(workspace, endpoint, name)
     still_ours()
-    endpoint.shift(before, {_ROLLOUT: max(before, key=lambda name: before[name]), _BEFORE: "{}", _STATE: _DONE})
+    endpoint.shift(before, _whole(before))
     for name, share in before.items():
         say(f"{name} has {share} % of the traffic")
     name = max(before, key=lambda name: before[name])
@@ -362,22 +365,28 @@ def _taken_back(endpoint: OnlineEndpoint, deployment: Deployment, wish: Wish,
         endpoint.remove(deployment.name)
     for line in log[-_SHOWN:]:
         say(f"  {line}")
-    kept = "is kept, without traffic" if wish.keep else "is deleted"
+    kept = "is kept, without traffic, until the next deployment" if wish.keep else "is deleted"
     return JobError(f"{deployment.model} was not deployed to {endpoint.name!r}: {unfit.what}",
                     why=(unfit.crashed and reason(log)) or unfit.why,
                     fix=f"the traffic is as it was before, and the deployment {deployment.name!r} {kept}; its log is above")
 
 
-def _clear(endpoint: OnlineEndpoint, deployment: Deployment, before: Mapping[str, int], say: Say) -> tuple[str, ...]:
+def _clear(endpoint: OnlineEndpoint, name: str, known: Mapping[str, Any] | None, say: Say) -> tuple[str, ...]:
     """Delete deployments of ours that nothing goes back to: a rollback goes to the one before."""
-    removed = []
-    for told in endpoint.deployments():
-        name = str(told["name"])
-        if name != deployment.name and name not in before and KEY in _tags(told) and name not in endpoint.traffic():
-            say(f"deleting {name}, which has no traffic")
-            endpoint.remove(name)
-            removed.append(name)
-    return tuple(removed)
+    left = _left(endpoint, name, known)
+    for other in left:
+        say(f"deleting {other}, which has no traffic")
+        endpoint.remove(other)
+    return left
+
+
+def _left(endpoint: OnlineEndpoint, name: str, known: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The deployments of ours that the one which has taken over leaves behind; none when the tags are about another one."""
+    if _tags(known).get(_ROLLOUT) != name:
+        return ()
+    kept = {name, *_told(known), *endpoint.traffic()}
+    return tuple(str(told["name"]) for told in endpoint.deployments()
+                 if KEY in _tags(told) and told["name"] not in kept and _state(told) != DELETING)
 
 
 def _said(answer: Answer) -> str:
@@ -395,13 +404,23 @@ def _tags(found: Mapping[str, Any] | None) -> Mapping[str, str]:
 
 
 def _before(endpoint: OnlineEndpoint, name: str, traffic: Mapping[str, int]) -> Mapping[str, int]:
-    """The traffic before a deployment got a share of it."""
-    if name not in traffic:
-        return traffic
+    """The traffic that a deployment takes over: without its own share, and without that of a rollout that was killed."""
     known = endpoint.read()
-    if _tags(known).get(_ROLLOUT) == name:
-        return _told(known)
-    return divided(100, {other: share for other, share in traffic.items() if other != name})
+    latest, told = _tags(known).get(_ROLLOUT), _told(known)
+    if latest == name and name in traffic:
+        return told
+    if latest in traffic and name not in told and _tags(known).get(_STATE) == _GOING and _are_there(endpoint, told):
+        return told
+    return traffic if name not in traffic else divided(100, {other: share for other, share in traffic.items() if other != name})
+
+
+def _whole(traffic: Mapping[str, int]) -> Mapping[str, str]:
+    """The tags of an endpoint that is divided so to stay, and that nothing goes back from."""
+    return {_ROLLOUT: max(traffic, key=lambda name: traffic[name], default=""), _BEFORE: "{}", _STATE: _DONE}
+
+
+def _are_there(endpoint: OnlineEndpoint, shares: Mapping[str, int]) -> bool:
+    return sum(shares.values()) == 100 and all(endpoint.deployment(name) is not None for name in shares)
 
 
 def _told(known: Mapping[str, Any] | None) -> Mapping[str, int]:

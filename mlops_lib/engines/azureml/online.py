@@ -12,7 +12,8 @@ from .endpoint import Endpoint
 from .workspace import Workspace
 
 DEPLOYMENT_HEADER: Final = "azureml-model-deployment"
-AT_WORK: Final = ("Creating", "Updating", "Scaling")
+DELETING: Final = "Deleting"
+AT_WORK: Final = ("Creating", "Updating", "Scaling", DELETING)
 _SCOPE: Final = "https://ml.azure.com/.default"
 _MODES: Final = {"key": "Key", "aad_token": "AADToken"}
 

@@ -1,11 +1,14 @@
 """Deployments of online endpoints: they take over in steps, and are taken back when they are not fit."""
 
+import contextlib
 import io
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobLeaseClient
 
 from mlops_lib.emulator.wire import Request, Response
@@ -21,6 +24,8 @@ from mlops_lib.serving.deployment import Deployment, Wish
 from mlops_lib.serving.rollout import Outcome, plan, roll_back, roll_out
 from mlops_lib.stores.models import ModelVersion
 from mlops_lib.stores.stages import digest_of
+
+from .killing import Doomed
 
 GOOD = """\
 import os
@@ -43,6 +48,11 @@ SCRIPTS = {
 FAST = {"watch": 0.0, "start": 60.0}
 
 
+def described(name: str, model: str, script: str) -> dict[str, Any]:
+    return {"name": name, "key": name, "model": model, "sample": {"data": []}, "conda": {"dependencies": ["python=3.11"]},
+            "files": {"score.py": script.encode(), "sample.json": b'{"data": []}'}, "variables": {"MLOPS_MODEL": model}}
+
+
 class Shop:
     """An endpoint of its own, and deployments to it whose scripts do as their names say."""
 
@@ -57,11 +67,7 @@ class Shop:
             WorkspaceModels(workspace).write(version, [("weights", io.BytesIO(b"1"))], {})
 
     def make(self, version: int, script: str = "good") -> Deployment:
-        text = SCRIPTS[script]
-        return Deployment(
-            name=f"m{version}-{script.replace(' ', '-')}", key=f"{version} {script}", model=f"flights:{version}", sample={"data": []},
-            files={"score.py": text.encode(), "sample.json": b'{"data": []}'}, conda={"dependencies": ["python=3.11"]},
-            variables={"MLOPS_MODEL": f"flights:{version}"})
+        return Deployment(**described(f"m{version}-{script.replace(' ', '-')}", f"flights:{version}", SCRIPTS[script]))
 
     def deploy(self, version: int, script: str = "good", say: Callable[[str], None] | None = None, **wishes: Any) -> Outcome:
         self.said = []
@@ -312,3 +318,133 @@ def test_an_endpoint_may_take_longer_than_other_things(stage: Stage, azure: Any)
         endpoint.remove("one")
         assert OnlineEndpoint(workspace, "slow-endpoint").deployments() == []
     assert looks == ["mfeOperationsStatus"] * 3 + ["mfeOperationResults"] * 3
+
+
+# --- crashes ---------------------------------------------------------------------------------------------------------
+
+ATTEMPT = """
+from mlops_lib.engines.azureml.workspace import Workspace
+from mlops_lib.infra import read
+from mlops_lib.serving.deployment import Deployment, Wish
+from mlops_lib.serving.rollout import roll_back, roll_out
+
+stage, endpoint = read(json.loads(given[0]), "the test"), given[1]
+
+def attempt(told):
+    with Workspace(stage) as workspace:
+        if told is None:
+            roll_back(workspace, endpoint, "flights", str)
+        else:
+            told["files"] = {name: text.encode() for name, text in told["files"].items()}
+            wish = Wish(endpoint=endpoint, instance_type="Standard_DS3_v2", watch=0.0, start=60.0, steps=(50, 100))
+            roll_out(workspace, Deployment(**told), wish, str)
+"""
+
+# What is about to be sent when the process dies, the how manieth of its form it is, the share that the new one has then, and what
+# is done next: the same again, or another deployment.
+ROLLOUT = (
+    ("the endpoint is made", "PUT */onlineEndpoints/ENDPOINT[?]*", 1, 0, "nothing"),
+    ("it is written down that the first one is it, and another one is wanted", "PUT */onlineEndpoints/ENDPOINT[?]*", 3, 100, "other"),
+    ("code is written", "PUT */sample.json*", 1, 0, "same"),
+    ("the code is registered", "PUT */codes/*", 1, 0, "other"),
+    ("the deployment is made", "PUT */deployments/NEW[?]*", 1, 0, "same"),
+    ("the deployment is being started", "GET */mfeOperationsStatus/*", 1, 0, "same"),
+    ("the deployment is being started, and another one is wanted", "GET */mfeOperationsStatus/*", 1, 0, "other"),
+    ("the sample is sent", "POST /score*", 1, 0, "other"),
+    ("it has half of the traffic", "POST /score*", 2, 50, "same"),
+    ("it has half of the traffic, and another one is wanted", "POST */deployments/NEW/getLogs*", 1, 50, "other"),
+    ("it gets all the traffic", "PUT */onlineEndpoints/ENDPOINT[?]*", 2, 50, "same"),
+    ("it is written down that this is it", "PUT */onlineEndpoints/ENDPOINT[?]*", 3, 100, "same"),
+    ("it is written down that this is it, and another one is wanted", "PUT */onlineEndpoints/ENDPOINT[?]*", 3, 100, "other"),
+    ("the old ones are looked for", "GET */onlineEndpoints/ENDPOINT/deployments[?]*", 1, 100, "same"),
+    ("an old one is deleted", "DELETE */deployments/*", 1, 100, "same"),
+    ("the claim is given back", "PUT */claims/endpoints/ENDPOINT[?]comp=lease*x-ms-lease-action: release*", 1, 100, "same"),
+)  # fmt: skip
+
+
+def expire(shop: Shop) -> None:
+    """A minute goes by in which nobody renews the claim."""
+    with contextlib.suppress(ResourceExistsError):  # nobody has it
+        claim = Blobs(shop.workspace)._client.get_blob_client(f"mlops/claims/endpoints/{shop.name}")
+        BlobLeaseClient(claim).break_lease(lease_break_period=0)
+
+
+class Row(NamedTuple):
+    """A deployment as a child gets it."""
+
+    name: str
+    told: dict[str, Any]
+
+    @property
+    def text(self) -> dict[str, Any]:
+        return {**self.told, "files": {name: content.decode() for name, content in self.told["files"].items()}}
+
+
+def row(number: int, script: str = "good") -> Row:
+    """One whose code and environment nobody else has."""
+    name = f"m{number + 100}"
+    told = described(name, f"flights:{number % 3 + 1}", f"# {number}\n{SCRIPTS[script]}")
+    return Row(name, told)
+
+
+@pytest.fixture
+def doomed(shop: Shop, azure: Any) -> Iterator[Doomed]:
+    with Doomed(ATTEMPT, json.dumps({**azure.setup.outputs(shop.workspace.name), "stage": "dev"}), shop.name) as child:
+        yield child
+
+
+def test_wherever_a_rollout_is_killed_requests_are_answered_and_the_next_one_leaves_no_orphan(shop: Shop, doomed: Doomed) -> None:
+    wish = Wish(endpoint=shop.name, instance_type="Standard_DS3_v2", steps=(50, 100), **FAST)
+    served: list[str] = []  # the deployments that have taken over to the end, the latest last
+    for number, (what, pattern, nth, share, then) in enumerate(ROLLOUT):
+        new = row(2 * number)
+        assert doomed.attempt(pattern.replace("ENDPOINT", shop.name).replace("NEW", new.name), nth, new.text) == "killed", what
+        expire(shop)
+        if traffic := shop.traffic:
+            assert sum(traffic.values()) == 100, what
+            assert [shop.endpoint.ask({"data": []}).status for _ in range(2)] == [200] * 2, what
+        assert traffic.get(new.name, 0) == share, what
+        if share == 100 and (then == "same" or not served):
+            served.append(new.name)
+        if then == "nothing":
+            continue
+        wanted = new if then == "same" else row(2 * number + 1)
+        done = roll_out(shop.workspace, Deployment(**wanted.told), wish, shop.said.append)
+        served += [wanted.name] if served[-1:] != [wanted.name] else []
+        assert shop.traffic == done.traffic == {wanted.name: 100}, what
+        assert shop.deployments == sorted(served[-2:]), what
+        assert plan(shop.workspace, Deployment(**wanted.told), wish) == [], what
+    assert roll_back(shop.workspace, shop.name, "flights", shop.said.append).deployment == served[-2]
+
+
+def test_wherever_one_is_killed_that_goes_back_it_is_gone_back_to_what_was_before(shop: Shop, doomed: Doomed) -> None:
+    shop.deploy(1)
+    endpoint = f"PUT */onlineEndpoints/{shop.name}[?]*"
+    for number, (pattern, nth, traffic) in enumerate(((endpoint, 3, "new"), ("DELETE */deployments/*", 1, "old"))):
+        tired = row(number, "tires")
+        wish = Wish(endpoint=shop.name, instance_type="Standard_DS3_v2", steps=(50, 100), **FAST)
+        assert doomed.attempt(pattern, nth, tired.text) == "killed"
+        expire(shop)
+        assert shop.traffic == {tired.name if traffic == "new" else "m1-good": 100}
+        if traffic == "new":
+            with pytest.raises(JobError, match="the sample request"):
+                roll_out(shop.workspace, Deployment(**tired.told), wish, shop.said.append)
+        else:
+            assert plan(shop.workspace, shop.make(1), wish) == [f"delete {tired.name}, which has no traffic"]
+            assert shop.deploy(1).removed == (tired.name,)
+        assert (shop.traffic, shop.deployments) == ({"m1-good": 100}, ["m1-good"])
+    shop.deploy(2)
+    for pattern, served in ((endpoint, "m2-good"), ("PUT */claims/endpoints/*release*", "m1-good")):
+        assert doomed.attempt(pattern, 1, None) == "killed"
+        expire(shop)
+        assert shop.traffic == {served: 100}
+    assert shop.deployments == ["m1-good", "m2-good"]
+    assert shop.deploy(1).removed == ("m2-good",)
+
+
+def test_one_that_is_being_deleted_is_waited_for(shop: Shop, azure: Any) -> None:
+    shop.deploy(1)
+    shown = [Response(body={"name": "m2-good", "properties": {"provisioningState": "Deleting"}})]
+    azure.twists.append(lambda request: shown.pop() if shown and request.path.endswith("/deployments/m2-good") else None)
+    assert shop.deploy(2).traffic == {"m2-good": 100}
+    assert "waiting for m2-good, which is deleting" in shop.said

@@ -7,8 +7,6 @@ import json
 import math
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,6 +28,7 @@ from mlops_lib.stores.models import Models, ModelVersion, Repointed, champion_of
 from mlops_lib.stores.stages import StageModels, digest_of
 from mlops_lib.sweep import Goal
 
+from .killing import Doomed
 from .stage import ScriptedAzure
 
 DATA = DataFacts(digest="sha256:1", rows=10)
@@ -476,12 +475,9 @@ def test_who_may_not_write_blobs_is_told_the_role(place: Place, azure: ScriptedA
 
 # --- crashes ---------------------------------------------------------------------------------------------------------
 
-# Each attempt kills itself when it is about to send a request whose head has a pattern for the n-th time.
-CHILD = """
-import fnmatch, json, os, signal, sys
+ATTEMPT = """
 from pathlib import Path
 
-from mlops_lib.engines.azureml import sdk
 from mlops_lib.engines.azureml.registry import WorkspaceModels
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.infra import read
@@ -492,40 +488,18 @@ from mlops_lib.stores.models import find_version
 from mlops_lib.stores.stages import StageModels
 from mlops_lib.sweep import Goal
 
-for name in ("azure.storage.blob", "azure.identity", "requests", "azure.core.pipeline.transport"):
-    sdk.module(name)  # once for all
-folder, stage = Path(sys.argv[1]), read(json.loads(sys.argv[2]), "the test")
+folder, stage = Path(given[0]), read(json.loads(given[1]), "the test")
 
-def attempt(candidate, pattern, left):
+def attempt(candidate):
     here, dev = StageModels(folder, "here"), WorkspaceModels(Workspace(stage))
     def evidence(models, version):
         with models.open(version, "data/loss") as stream:
             return Evidence(model=str(version), digest=version.digest, metrics={"loss": float(stream.read())},
                             data=DataFacts(digest="sha256:1", rows=10))
-    def look(event, arguments):
-        nonlocal left
-        if event == "http.client.send" and fnmatch.fnmatch(bytes(arguments[1][:4000]).decode("latin-1"), pattern):
-            left -= 1
-            if left == 0:
-                os.write(1, b"killed\\n")
-                os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(look)
     request = Request(gate=Gate(metric="loss", goal=Goal.MINIMIZE), gate_file="g.yml", gate_text=b"g", actor="ann",
                       approved_by=None, approval="none", at="now")
     promote(here, find_version(here, "shop", candidate), dev, request, lambda new, old: (
         evidence(here, new), evidence(dev, old) if old else None))
-
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        try:
-            attempt(*json.loads(line))
-            os.write(1, b"done\\n")
-        except BaseException as error:
-            os.write(1, repr(error).encode() + b"\\n")
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
 """
 
 # What is about to be sent when the process dies, the how manieth of its form it is, and whether the new version is the champion.
@@ -550,23 +524,16 @@ def test_wherever_a_promotion_is_killed_there_is_one_champion_and_the_next_one_s
     told = {**azure.setup.outputs(place.target._workspace.name), "stage": "dev"}
     home = place.target._workspace.path
     azure.world.resources.put(f"{home}/schedules/nightly", nightly(f"{home}/models/shop/versions/1"))
-    child = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", CHILD, str(place.folder / ".mlops"), json.dumps(told)], text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def attempt(number: int, pattern: str, nth: int) -> tuple[str, ModelVersion, ModelVersion]:
         candidate = place.make(99.0 - number)
-        assert child.stdin is not None
-        assert child.stdout is not None
-        child.stdin.write(json.dumps([candidate.version, pattern, nth]) + "\n")
-        child.stdin.flush()
-        said = child.stdout.readline().strip()
+        said = doomed.attempt(pattern, nth, candidate.version)
         now = champion_of(place.target, "shop")
         assert now is not None
         return said, candidate, now
 
     champion = first
-    with child:
+    with Doomed(ATTEMPT, str(place.folder / ".mlops"), json.dumps(told)) as doomed:
         for number, (what, pattern, nth, already) in enumerate(PROMOTION):
             new = str(max(int(version.version) for version in place.target.versions("shop")) + 1)
             said, candidate, now = attempt(number, pattern.replace("NEW", new).replace("OLD", champion.version), nth)
@@ -577,8 +544,6 @@ def test_wherever_a_promotion_is_killed_there_is_one_champion_and_the_next_one_s
             champion = now
             expire(place.target)
         said, candidate, now = attempt(len(PROMOTION), "nothing", 1)
-        assert child.stdin is not None
-        child.stdin.close()
     assert (said, now.digest) == ("done", candidate.digest)
     assert place.champions() == [now.version]
     assert uris(azure, f"{home}/schedules/nightly") == [f"{home}/models/shop/versions/{now.version}"]
