@@ -10,13 +10,14 @@ from typing import Any, Final
 from ..catalogue import Catalogue
 from ..document import Table, plain
 from ..errors import InputError, Place
+from ..graph import External
 from ..inspection import is_local, local_code, local_path
-from ..spec import Asset, CommandComponent, Component, Environment, OtherComponent, PipelineComponent
+from ..spec import Asset, CommandComponent, Component, Data, Environment, OtherComponent, PipelineComponent
 from ..spec.ports import NOWHERE
 from ..stores.models import check_tags
 from ..stores.snapshots import snapshot
 from ..stores.store import Store
-from .azureml.submission import digest, environment_key
+from .azureml.submission import content_of, digest, environment_key
 from .local.facts import code_files
 
 # The word of each kind in addresses and commands.
@@ -116,7 +117,10 @@ def _content(spec: Component | Environment | Asset, code: str, catalogue: Catalo
     if isinstance(spec, PipelineComponent):
         inside = {name: _content(job.component, _code(job.component, store), catalogue, store)
                   for name, job in spec.jobs.items() if job.component is not None}
-        return digest([told, inside])
+        data = sorted([name, port, content_of(External(path=value.path, type=value.type or "", folder=spec.folder), store)]
+                      for name, job in spec.jobs.items() for port, value in job.inputs.items()
+                      if isinstance(value, Data) and is_local(value.path))
+        return digest([told, inside, *data])
     environments = [environment_key(catalogue.environment(given, spec.folder), store) or str(given)
                     for given in _environments(spec)]
     return digest([told, code, environments])

@@ -14,6 +14,7 @@ from typing import Any, Final
 from ...catalogue import Catalogue
 from ...errors import InputError
 from ...graph import build
+from ...inspection import is_local
 from ...plan import Plan
 from ...spec import PipelineJob
 from ...stores.store import Store
@@ -73,9 +74,11 @@ class Deployment:
         plan, submission = prepare(bare, build(bare, name=pipeline), catalogue, store, key="")
         self._plan: Plan = plan
         self._submission: Submission = submission
+        # of this machine's it is what components inside read: they bring it along
+        data = [[given.path, content] for given, content in plan.facts.data.items() if is_local(given.path)]
         # not its name, which may be that of the folder that the project was checked out into
         self.content = digest([self.package.document() | {"name": None}, whole(self.package.component) | {"name": None},
-                               plan.facts.code, plan.facts.environment, self.package.data, self.package.settings])
+                               plan.facts.code, plan.facts.environment, self.package.data, self.package.settings, *data])
         self.name = f"p-{self.content[:_DIGITS]}"
 
     def ahead(self, endpoint: BatchEndpoint) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from ...catalogue import Catalogue, parse_asset
 from ...errors import InputError, StageError, did_you_mean, listing
 from ...fingerprint import Facts
-from ...graph import Graph, Step
+from ...graph import External, Graph, Step
 from ...inspection import is_local, local_path
 from ...plan import Action, Plan, PlannedStep
 from ...spec import DATA_TYPES, MODEL_TYPES, CommandComponent, Input, Job, JobOutput, PipelineJob, value_problem
@@ -21,7 +21,7 @@ from . import sdk
 from .batch import PIPELINE, BatchEndpoint, component_of, default_of, defaults_of, tags
 from .engine import AzureEngine, Wishes
 from .labels import Labels, labelled
-from .submission import Submission, digest
+from .submission import Submission, content_of, digest
 from .workspace import Workspace
 
 _DEEP: Final = 8  # pipelines in pipelines
@@ -90,7 +90,10 @@ class Invocation:
             if name not in self.outputs:
                 raise InputError(f"the pipeline has no output {name!r}", fix=did_you_mean(name, list(self.outputs)))
         given = self._given(values)
-        job = self._name([self._endpoint.name, self.deployment, given, key or secrets.token_hex(16)])
+        contents = {name: [kind, content_of(External(path=value, type=kind), store) if kind in DATA_TYPES else value]
+                    for name, (kind, value) in given.items()}
+        store.digests.flush()
+        job = self._name([self._endpoint.name, self.deployment, contents, key or secrets.token_hex(16)])
         outputs = {name: JobOutput(type=kind) for name, kind in self.outputs.items()}
         submission = Submission(name=job, job=PipelineJob(jobs={}, outputs=outputs), text="", folder="", environments={})
         engine = AzureEngine(self._workspace, submission, catalogue, store, wishes)

@@ -156,8 +156,9 @@ class Registration:
     def _pipeline_key(self, part: _Part, keys: Mapping[str, str]) -> str:
         start = f"{part.name}."
         inside = sorted([name[len(start):], key] for name, key in keys.items() if name.startswith(start))
-        data = sorted(self._facts.data[given] for name, step in self._graph.steps.items() if name.startswith(start)
-                      for given in step.inputs.values() if isinstance(given, External))
+        data = sorted([name[len(start):], port, self._facts.data[given]]
+                      for name, step in self._graph.steps.items() if name.startswith(start)
+                      for port, given in step.inputs.items() if isinstance(given, External))
         return digest([_spec(part.ours), inside, data, _sdk_version()])
 
     def _layer(self, parts: Sequence[_Part], told: Mapping[str, str], keys: dict[str, str]) -> None:

@@ -95,8 +95,8 @@ def prepare(job: PipelineJob, graph: Graph, catalogue: Catalogue, store: Store, 
     body = document(job)
     # the body names components by their files, whose content is what counts
     components = [whole(node.component) for node in job.jobs.values() if node.component is not None]
-    name = _name(graph.name, [body, components, facts.code, facts.environment, sorted(facts.data.values()),
-                              key or secrets.token_hex(16)])
+    data = [[given.path, content] for given, content in facts.data.items()]
+    name = _name(graph.name, [body, components, facts.code, facts.environment, data, key or secrets.token_hex(16)])
     text = unparse(body | {"name": name})
     return plan, Submission(name=name, job=job, text=text, folder=job.folder, environments=environments)
 
@@ -155,12 +155,13 @@ def _facts(graph: Graph, environments: Mapping[str, Environment | None], store: 
         code[name] = known[source]
         for value in step.inputs.values():
             if isinstance(value, External) and value not in data:
-                data[value] = _data(value, store)
+                data[value] = content_of(value, store)
     return Facts(code=code, data=data, environment={
         name: environment_key(environments[name], store) or digest(step.environment) for name, step in graph.steps.items()})
 
 
-def _data(value: External, store: Store) -> str:
+def content_of(value: External, store: Store) -> str:
+    """A digest of data: of its bytes when it is on this machine, of its address when it is elsewhere."""
     if not is_local(value.path):
         return digest(value.path)
     path = local_path(value.path, value.folder)

@@ -303,3 +303,15 @@ def test_what_is_registered_says_where_it_comes_from(project: Project, stage: St
     assert isinstance(one, Registered)
     assert (one.kind, one.file) == ("data", project.root / FILES["data"])
     assert one.id.endswith("/data/rows/versions/1")
+
+
+def test_the_data_that_jobs_of_a_pipeline_component_read_is_its_content(project: Project, stage: Stage) -> None:
+    inner = {"type": "command", "component": "../prep/component.yml", "inputs": {"source": {"type": "uri_folder", "path": "../../data"}}}
+    (project.root / "components" / "both").mkdir()
+    (project.root / "components" / "both" / "component.yml").write_text(json.dumps({"type": "pipeline", "name": "both", "jobs": {"inner": inner}}))
+    file = "components/both/component.yml"
+    [(_, first, _)] = register(project, "component", stage, file)
+    assert register(project, "component", stage, file) == [("both", first, False)]
+    edit(project, "data/rows.csv", "1", "2")
+    [(_, second, new)] = register(project, "component", stage, file)
+    assert (new, second != first) == (True, True)

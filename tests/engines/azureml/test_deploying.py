@@ -155,6 +155,33 @@ def test_an_invocation_whose_answer_is_lost_is_one_job(real: Project, stage: Sta
     assert jobs == [run.id]
 
 
+def test_a_key_is_of_what_the_data_of_an_invocation_is(real: Project, stage: Stage) -> None:
+    endpoint, data = deploy(real), real.root / "data"
+
+    def invoke() -> str:
+        return endpoint.invoke(raw=str(data), key="night 1", follow=False, listener=lambda event: None).id
+
+    first = invoke()
+    assert invoke() == first
+    (data / "rows.csv").write_text("of today\n")
+    assert invoke() != first
+
+
+def test_a_pipeline_in_the_pipeline_with_other_data_is_another_deployment(real: Project, stage: Stage) -> None:
+    inner = {"type": "command", "component": "../prep/component.yml", "inputs": {"source": {"type": "uri_folder", "path": "../../data"}}}
+    (real.root / "components" / "both").mkdir()
+    (real.root / "components" / "both" / "component.yml").write_text(json.dumps({"type": "pipeline", "name": "both", "version": "1", "jobs": {"inner": inner}}))
+    outer = {"type": "pipeline", "component": "../components/both/component.yml"}
+    (real.root / "pipelines" / "p.yml").write_text(json.dumps({
+        "type": "pipeline", "settings": {"default_compute": "azureml:cpu"}, "jobs": {"outer": outer}}))
+    first = deploy(real).outcome
+    (real.root / "data" / "rows.csv").write_text("of today\n")
+    second = deploy(real).outcome
+    assert first is not None
+    assert second is not None
+    assert (second.previous, second.changed) == (first.deployment, True)
+
+
 def test_a_model_of_the_workspace_is_taken_when_none_is_given_and_a_promotion_changes_it(real: Project, stage: Stage, azure: ScriptedAzure) -> None:
     workspace, account = azure.setup.workspace_id(stage.workspace["name"]), azure.world.account
     account.write(f"{stage.workspace['name']}-raw", "models/rows.csv", b"models\n")

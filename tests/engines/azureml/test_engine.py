@@ -109,6 +109,43 @@ def test_a_key_makes_it_the_same_run(project: Project, stage: Stage, azure: Scri
     assert submit(project, stage, key="nightly-7").id != first.id  # it is another pipeline now
 
 
+def swap(one: Path, other: Path) -> None:
+    one.rename(one.with_name("between"))
+    other.rename(one)
+    one.with_name("between").rename(other)
+
+
+def test_data_that_two_inputs_have_swapped_is_other_data(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    (project.root / "more").mkdir()
+    (project.root / "more" / "rows.csv").write_text("b\n2\n")
+    path = project.root / "pipelines" / "p.yml"
+    text = path.read_text().replace("${{parent.jobs.prep.outputs.made}}", "${{parent.inputs.more}}")
+    path.write_text(text.replace("jobs:\n", "  more: {type: uri_folder, path: ../more}\njobs:\n"))
+    first = submit(project, stage, key="nightly-7")
+    swap(project.root / "data", project.root / "more")
+    assert submit(project, stage, key="nightly-7").id != first.id
+
+
+def test_a_pipeline_in_the_pipeline_whose_data_is_swapped_is_registered_anew(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    jobs = {name: {"type": "command", "component": f"../{name}/component.yml", "inputs": {"source": {"type": "uri_folder", "path": f"../../{data}"}}}
+            for name, data in (("prep", "data"), ("train", "more"))}
+    both = project.root / "components" / "both"
+    for folder in (both, project.root / "more"):
+        folder.mkdir()
+    (project.root / "more" / "rows.csv").write_text("b\n2\n")
+    (both / "component.yml").write_text(json.dumps({"type": "pipeline", "name": "both", "version": "1", "jobs": jobs}))
+    (project.root / "pipelines" / "p.yml").write_text(json.dumps({
+        "type": "pipeline", "settings": {"default_compute": "azureml:cpu"}, "jobs": {"inner": {"type": "pipeline", "component": "../components/both/component.yml"}}}))
+
+    def sent() -> Any:
+        return azure.jobs[submit(project, stage).id]["properties"]["jobs"]["inner"]["componentId"]
+
+    first = sent()
+    assert sent() == first
+    swap(project.root / "data", project.root / "more")
+    assert sent() != first
+
+
 def test_no_cache_is_force_rerun(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
     submit(project, stage, reuse=False)
     [job] = azure.jobs.values()
