@@ -177,7 +177,7 @@ def on_a_small_disk(shop: Any, script: str) -> "subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
         env=shop.environment(SHOP=str(shop.root), PYTHON=sys.executable, WORK="$SHOP/.mlops/work"),
     )
     assert result.returncode < 98, result.stderr

@@ -22,7 +22,10 @@ ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 def on_a_terminal(
     shop: Any, *arguments: str, columns: int = 100, variables: Mapping[str, str | None] | None = None
 ) -> tuple[int, str]:
-    """Run ``mlops`` with a terminal as stderr and stdout: its exit code and all it wrote there."""
+    """Run ``mlops`` with a terminal as stderr and stdout: its exit code and all it wrote there.
+
+    The file ``seen`` is made once the word "working" is on the terminal.
+    """
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = shop.environment(
@@ -47,15 +50,18 @@ def on_a_terminal(
         if not block:
             break
         written += block
+        if b"working" in written:
+            (shop.root / "seen").touch()
     os.close(ours)
-    return process.wait(30), written.decode("utf-8", "replace")
+    return process.wait(120), written.decode("utf-8", "replace")
 
 
 @pytest.fixture
 def mixed(project: Callable[..., Any]) -> Any:
-    """A pipeline with a step of every ending."""
+    """A pipeline with a step of every ending; ``fine`` goes on until the file ``seen`` is there."""
     shop = project()
-    shop.component("fine", "echo '\x1b[31mworking\x1b[0m'; sleep 1.5; echo > ${{outputs.out}}", outputs={"out": "uri_file"})
+    wait = f"for i in $(seq 4000); do test -e {shop.root}/seen && break; sleep 0.05; done"
+    shop.component("fine", f"echo '\x1b[31mworking\x1b[0m'; {wait}; echo > ${{{{outputs.out}}}}", outputs={"out": "uri_file"})
     shop.component("quick", "echo > ${{outputs.out}}", outputs={"out": "uri_file"})
     shop.component("fail", "echo no >&2; : ${{outputs.out}}; exit 1", outputs={"out": "uri_file"})
     shop.component("need", "cp ${{inputs.x}} ${{outputs.out}}", inputs={"x": "uri_file"}, outputs={"out": "uri_file"})
@@ -89,6 +95,7 @@ def test_a_terminal_shows_every_step_live_and_keeps_the_last_view(mixed: Any) ->
 
 @pytest.mark.parametrize("columns", [1, 10, 30])
 def test_a_narrow_terminal_does_no_harm(columns: int, mixed: Any) -> None:
+    (mixed.root / "seen").touch()  # there may be no room for what a step prints
     code, screen = on_a_terminal(mixed, "run", "p", columns=columns)
     assert code == 1
     assert "Traceback" not in screen
@@ -122,6 +129,7 @@ def test_errors_on_a_terminal_show_the_line_and_point_at_it(mixed: Any) -> None:
 
 
 def test_elsewhere_there_are_plain_lines(mixed: Any) -> None:
+    (mixed.root / "seen").touch()
     done = mixed.mlops("run", "p", expect=1)
     told = done.stderr.splitlines()
     assert re.fullmatch(r"run p-\S+: 4 steps, 1 to reuse", told[0])

@@ -1,8 +1,9 @@
 import builtins
-import contextlib
 import os
+import re
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -272,20 +273,16 @@ def azurite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Real blob storage on loopback, with an empty container; its URL."""
     from azure.storage.blob import BlobServiceClient
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     monkeypatch.setenv("AZURITE_ACCOUNTS", "acc:a2V5")
-    text = f"DefaultEndpointsProtocol=http;AccountName=acc;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:{port}/acc;"
-    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
-    command = ["node", str(azurite_program()), "--silent", "--skipApiVersionCheck", "--location", str(tmp_path / "blobs"), "--blobPort", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    command = ["node", str(azurite_program()), "--skipApiVersionCheck", "--location", str(tmp_path / "blobs"), "--blobPort", "0"]
+    log = tmp_path / "azurite.log"
+    with log.open("w") as file, subprocess.Popen(command, stdout=file, stderr=file) as process:
         try:
-            while process.poll() is None:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                    break
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(0.1)
+            while (listens := re.search(r"listens on http://127\.0\.0\.1:(\d+)", log.read_text())) is None:
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.05)
+            text = f"DefaultEndpointsProtocol=http;AccountName=acc;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:{listens[1]}/acc;"
+            monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
             with BlobServiceClient.from_connection_string(text) as client:
                 client.create_container("lake")
             yield "wasbs://lake@acc.blob.core.windows.net"

@@ -139,7 +139,7 @@ def test_ctrl_c_in_a_download_leaves_nothing(web: Any, shop: Any) -> None:
     web.put("/x.csv", b"whole" * 1000, failures=["hang"])
     reading(shop, f"{web.url}/x.csv", "uri_file")
     process = shop.start("run", "p")
-    assert web.hanging.wait(30)
+    assert web.hanging.wait(120)
     process.send_signal(signal.SIGINT)
     process.communicate()
     assert process.returncode == 130

@@ -40,7 +40,7 @@ def test_ranks_run_at_once_and_can_meet(team: Callable[..., Any]) -> None:
     # Each waits for the other's file: one after the other they would never end.
     shop = team(
         "touch ${{outputs.out}}/$OMPI_COMM_WORLD_RANK; other=$((1 - OMPI_COMM_WORLD_RANK));"
-        " for i in $(seq 400); do test -e ${{outputs.out}}/$other && exit 0; sleep 0.05; done; exit 1",
+        " for i in $(seq 4000); do test -e ${{outputs.out}}/$other && exit 0; sleep 0.05; done; exit 1",
         type="mpi",
         process_count_per_instance=2,
     )
@@ -61,7 +61,7 @@ def test_when_a_rank_fails_the_others_end_and_so_does_the_step(team: Callable[..
 def test_parameter_servers_end_with_the_workers(team: Callable[..., Any]) -> None:
     script = (
         "echo $TF_CONFIG > ${{outputs.out}}/$RANDOM$RANDOM; case $TF_CONFIG in *'\"type\": \"ps\"'*) sleep 300;; esac;"
-        " for i in $(seq 400); do test $(ls ${{outputs.out}} | wc -l) = 3 && exit 0; sleep 0.05; done; exit 1"
+        " for i in $(seq 4000); do test $(ls ${{outputs.out}} | wc -l) = 3 && exit 0; sleep 0.05; done; exit 1"
     )
     shop = team(script, type="tensorflow", worker_count=2, parameter_server_count=1)
     assert shop.result.succeeded, shop.result.errors

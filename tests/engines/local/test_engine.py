@@ -14,7 +14,7 @@ from mlops_lib.plan import Action
 from mlops_lib.project import Project
 from mlops_lib.stores.records import Status
 
-WAIT_FOR = "for i in $(seq 400); do test -e {0} && break; sleep 0.05; done; test -e {0}"
+WAIT_FOR = "for i in $(seq 4000); do test -e {0} && break; sleep 0.05; done; test -e {0}"
 
 
 def statuses(run: Any) -> dict[str, str]:
@@ -23,6 +23,13 @@ def statuses(run: Any) -> dict[str, str]:
 
 def lines(path: Path) -> int:
     return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def printed(shop: Any, step: str) -> list[str]:
@@ -345,7 +352,7 @@ def test_the_others_are_stopped_when_the_pipeline_says_so(project: Callable[...,
     shop = failing(project(), settings={"continue_on_step_failure": False})
     begun = time.monotonic()
     run = shop.run(jobs=2)
-    assert time.monotonic() - begun < 15, "fine would wait for twenty seconds"
+    assert time.monotonic() - begun < 100, "fine would wait for two hundred seconds"
     assert statuses(run) == {
         "fail": "failed",
         "fine": "canceled",
@@ -360,14 +367,14 @@ def test_the_others_are_stopped_when_the_pipeline_says_so(project: Callable[...,
 
 def test_a_step_over_its_time_is_ended_with_all_it_started(project: Callable[..., Any]) -> None:
     shop = project()
-    shop.component("slow", f"sleep 60 & echo $! > {shop.root}/child; (sleep 60; true); true")
-    shop.pipeline({"slow": {"component": "../components/slow/component.yml", "limits": {"timeout": 1}}})
+    shop.component("slow", f"sleep 600 & echo $! > {shop.root}/child; (sleep 600; true); true")
+    shop.pipeline({"slow": {"component": "../components/slow/component.yml", "limits": {"timeout": 2}}})
     begun = time.monotonic()
     run = shop.run()
-    assert time.monotonic() - begun < 10
-    assert run.errors[0].startswith("step 'slow' ran longer than its limit of 1.0 s")
-    child = Path("/proc", (shop.root / "child").read_text().strip(), "stat")
-    assert any(not child.exists() or " Z " in child.read_text() or time.sleep(0.02) for _ in range(100))
+    assert time.monotonic() - begun < 200
+    assert run.errors[0].startswith("step 'slow' ran longer than its limit of 2.0 s")
+    child = int((shop.root / "child").read_text())
+    assert any(not lives(child) or time.sleep(0.02) for _ in range(5000))
 
 
 def test_an_output_that_is_never_written_fails_the_step_and_stores_nothing(project: Callable[..., Any]) -> None:
@@ -464,7 +471,7 @@ def test_code_that_is_edited_between_plan_and_start_stops_the_run_before_it_begi
 
 def test_an_error_of_the_listener_stops_the_steps_and_comes_out(project: Callable[..., Any]) -> None:
     shop = project()
-    shop.component("slow", "sleep 60; true")
+    shop.component("slow", "sleep 600; true")
     shop.pipeline({"a": "slow"})
 
     def listener(event: Event) -> None:
@@ -474,7 +481,7 @@ def test_an_error_of_the_listener_stops_the_steps_and_comes_out(project: Callabl
     begun = time.monotonic()
     with pytest.raises(ZeroDivisionError, match="mine"):
         run_with(shop, listener)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 200
     store = shop.store()
     (record,) = store.records.runs()
     assert record.status is Status.FAILED
@@ -533,11 +540,11 @@ def test_a_hundred_megabytes_and_bytes_that_are_no_text_do_no_harm(project: Call
 
 def test_a_background_process_that_holds_the_log_does_not_hold_the_run(project: Callable[..., Any]) -> None:
     shop = project()
-    shop.component("c", "sleep 60 & echo done")
+    shop.component("c", "sleep 600 & echo done")
     shop.pipeline({"c": "c"})
     begun = time.monotonic()
     assert shop.run().succeeded
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 200
     assert printed(shop, "c") == ["done"]
 
 

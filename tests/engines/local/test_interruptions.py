@@ -1,10 +1,12 @@
 """Runs that are stopped, killed, or at work at the same time: real ``mlops run`` processes."""
 
+import contextlib
 import os
 import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-WAIT_FOR = "for i in $(seq 400); do test -e {0} && break; sleep 0.05; done; test -e {0}"
+WAIT_FOR = "for i in $(seq 4000); do test -e {0} && break; sleep 0.05; done; test -e {0}"
 
 
 def lines(path: Path) -> int:
@@ -20,7 +22,7 @@ def lines(path: Path) -> int:
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -53,6 +55,15 @@ def slow(project: Callable[..., Any]) -> Any:
     return shop
 
 
+def begin(shop: Any, first: str, *arguments: str) -> "subprocess.Popen[str]":
+    """``mlops``, after the statement *first*."""
+    program = f"{first}; from mlops_lib.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments], cwd=shop.root, env=shop.environment(), start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+
+
 def pids(shop: Any) -> list[int]:
     wait_until((shop.root / "pids").exists)
     return [int(pid) for pid in (shop.root / "pids").read_text().split()]
@@ -65,9 +76,18 @@ def is_clean(shop: Any) -> bool:
 
 def end(process: "subprocess.Popen[str]") -> tuple[int, str]:
     with process:
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     assert "Traceback" not in out + err, err
     return process.returncode, err
+
+
+def claims(process: "subprocess.Popen[str]") -> bool:
+    """Whether a run is at a step that it wants to be alone with: at work with it, or waiting for another run that is."""
+    for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if descriptor.readlink().name.startswith("claim-"):
+                return True
+    return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -95,31 +115,32 @@ def test_a_run_that_is_told_to_stop_stops_its_steps_and_keeps_what_finished(numb
 
 def test_a_second_interrupt_does_not_wait_for_steps_that_do_not_listen(project: Callable[..., Any]) -> None:
     shop = project()
-    shop.component("deaf", f"trap '' TERM INT; touch {shop.root}/ready; while :; do sleep 0.1; done")
+    shop.component("deaf", f"trap 'touch {shop.root}/asked' TERM; touch {shop.root}/ready; while :; do sleep 0.1; done")
     shop.pipeline({"deaf": "deaf"})
-    process = shop.start("run", "p")
+    # an hour to end by itself: whatever is over sooner was not waited for
+    process = begin(shop, "from mlops_lib.engines.local import process; process.GRACE = 3600", "run", "p")
     wait_until((shop.root / "ready").exists)
-    begun = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
-    time.sleep(0.3)
-    assert process.poll() is None, "a step has some seconds to end by itself"
+    wait_until((shop.root / "asked").exists)
+    assert process.poll() is None, "a step has some time to end by itself"
     os.killpg(process.pid, signal.SIGINT)
     assert end(process)[0] == 130
-    assert time.monotonic() - begun < 4
     assert is_clean(shop)
 
 
 def test_interrupts_at_any_moment_end_in_an_orderly_way(slow: Any) -> None:
     generator = random.Random(7)
     for _ in range(8):
-        process = slow.start("run", "p", "--no-cache")
-        time.sleep(0.15 + generator.random() * 0.5)
+        process = begin(slow, "print('ours', flush=True)", "run", "p", "--no-cache")  # what is before is Python's own start
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ours\n"
+        time.sleep(generator.random() * 0.6)
         os.killpg(process.pid, signal.SIGINT)
         with process:
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=120)
         # In the middle of an import, the signal is also Python's own: to a shell both are 130.
         assert process.returncode in (130, -signal.SIGINT), err
-        assert "Traceback" not in err or " import " in err, err
+        assert "Traceback" not in err or " import " in err or "importlib" in err, err
     (slow.root / "go").touch()
     assert slow.mlops("run", "p")
     assert is_clean(slow)
@@ -163,15 +184,17 @@ def test_kills_at_random_moments_never_leave_half_a_result(project: Callable[...
     end(shop.start("run", "p"))
     whole = time.monotonic() - begun
     generator = random.Random(11)
-    killed = 0
-    for attempt in range(15):
+    killed = attempt = 0
+    while killed < 8:
+        attempt += 1
         process = shop.start("run", "p", *(["--no-cache"] if attempt % 2 else []))
         time.sleep(whole * (0.3 + generator.random() * 0.6))
         if process.poll() is None:
             killed += 1
             process.kill()
+        elif attempt % 2:
+            whole *= 0.8  # the machine has more time for it than it had
         end(process)
-    assert killed > 3
     last = shop.json("run", "p")
     assert last["status"] == "completed"
     assert Path(last["outputs"]["out"]["path"]).read_text() == "".join(f"{n}\n" * 6 for n in range(5))
@@ -202,8 +225,7 @@ def test_two_runs_at_once_share_a_step_that_both_need(slow: Any) -> None:
         outputs={"out": "uri_file"},
     )
     processes = [slow.start("run", "p", "--json") for _ in range(2)]
-    wait_until((root / "count").exists)
-    time.sleep(0.7)  # both are there by now, one of them waiting
+    wait_until(lambda: (root / "count").exists() and all(map(claims, processes)))  # one of them waits
     (root / "go").touch()
     assert [end(process)[0] for process in processes] == [0, 0]
     assert lines(root / "count") == 1
@@ -219,7 +241,7 @@ def test_a_run_goes_on_when_the_one_that_it_waits_for_is_killed(slow: Any) -> No
     pids(slow)
     (slow.root / "pids").unlink()
     second = slow.start("run", "p", "--json")
-    time.sleep(0.7)
+    wait_until(lambda: claims(second))
     assert not (slow.root / "pids").exists(), "the second waits for the step of the first"
     first.kill()
     end(first)

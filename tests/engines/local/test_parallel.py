@@ -287,14 +287,15 @@ def run(mini_batch):
         ("raise ValueError('bad luck')", "mini-batch 1 (f1.txt) raised ValueError: bad luck (attempt 1 of 3)"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "mini-batch 1 (f1.txt) ended its worker, which was killed by SIGKILL (out of memory?) (attempt 1 of 3)"),
         ("os._exit(7)", "mini-batch 1 (f1.txt) ended its worker, which exited with code 7 (attempt 1 of 3)"),
-        ("time.sleep(60)", "mini-batch 1 (f1.txt) was not done after 1 s, its timeout (attempt 1 of 3)"),
+        ("time.sleep(600)", "mini-batch 1 (f1.txt) was not done after 3 s, its timeout (attempt 1 of 3)"),
         ("raise SystemExit(3)", "mini-batch 1 (f1.txt) raised SystemExit: 3 (attempt 1 of 3)"),
-        ("os.fork() or time.sleep(60); os.kill(os.getpid(), signal.SIGKILL)", "mini-batch 1 (f1.txt) ended its worker"),
+        ("os.fork() or time.sleep(600); os.kill(os.getpid(), signal.SIGKILL)", "mini-batch 1 (f1.txt) ended its worker"),
     ],
 )
 def test_what_happens_to_a_mini_batch_costs_one_attempt_and_no_row(desk: Desk, how: str, told: str) -> None:
     desk.data(*"abcd")
-    rows = desk.rows(ONCE.replace("HOW", how), retry_settings={"max_retries": 2, "timeout": 1}, mini_batch_error_threshold=0)
+    retry = {"max_retries": 2, "timeout": 3 if how == "time.sleep(600)" else 3600}
+    rows = desk.rows(ONCE.replace("HOW", how), retry_settings=retry, mini_batch_error_threshold=0)
     assert rows == "f0.txt\nf1.txt\nf2.txt\nf3.txt\n"
     assert told in desk.log()
 
@@ -390,12 +391,13 @@ def run(mini_batch, context):
         ("from math import *\ninit = run = None\n", "the entry script 'score.py' defines no run()"),
         ("import argparse\ndef init(): argparse.ArgumentParser().parse_args(['--x'])\ndef run(b): return b\n", "failed: init() of score.py raised SystemExit: 2"),
         ("import os\ndef init(): os._exit(4)\ndef run(b): return b\n", "failed: a worker ended before init() of score.py was done, 2 times: the last one exited with code 4"),
-        ("import time\ndef init(): time.sleep(60)\ndef run(b): return b\n", "failed: init() of score.py was not done after 1 s, its first_task_creation_timeout"),
+        ("import time\ndef init(): time.sleep(600)\ndef run(b): return b\n", "failed: init() of score.py was not done after 1 s, its first_task_creation_timeout"),
     ],
 )  # fmt: skip
 def test_an_init_that_fails_is_one_error(desk: Desk, script: str, message: str) -> None:
     desk.data(*"abcd")
-    error = desk.error(script, retry_settings={"max_retries": 1}, arguments="--first_task_creation_timeout 1")
+    arguments = f"--first_task_creation_timeout {1 if 'sleep' in script else 3600}"
+    error = desk.error(script, retry_settings={"max_retries": 1}, arguments=arguments)
     assert message in error
     assert error.count("step 'score' failed") == 1
 
@@ -564,7 +566,7 @@ def test_a_shell_has_the_entry_script_to_try(desk: Desk) -> None:
     desk.run(NAMES, arguments="--x ${{inputs.word}}", inputs={"word": "w"})
     lines = """printf 'import sys; init(); print(sys.argv[1:], run(["%s"]))' "$AZURE_ML_INPUT_data/f0.txt" | eval "$MLOPS_COMMAND" """
     done = subprocess.run([sys.executable, "-m", "mlops_lib", "step", "latest", "score", "--shell"], cwd=desk.root,
-                          env=desk.shop.environment(), input=lines, capture_output=True, text=True, timeout=60)  # fmt: skip
+                          env=desk.shop.environment(), input=lines, capture_output=True, text=True, timeout=120)  # fmt: skip
     assert done.stdout == "['--x', 'w'] ['f0.txt a']\n", done.stderr
 
 
@@ -661,7 +663,7 @@ def test_workers_end_with_the_run(desk: Desk, number: signal.Signals) -> None:
     groups = [int(name) for name in desk.noted()]
     os.killpg(process.pid, number)
     with process:
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     assert process.returncode == (-9 if number is signal.SIGKILL else 130)
     for group in groups:
         wait_until(lambda group=group: not members(group))  # type: ignore[misc]
@@ -684,7 +686,7 @@ def members(group: int) -> list[int]:
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -37,7 +37,7 @@ def lives(pid: int) -> bool:
 
 
 def wait_for(path: Path) -> str:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if path.exists() and path.read_text().endswith("\n"):
             return path.read_text()
@@ -46,7 +46,7 @@ def wait_for(path: Path) -> str:
 
 
 def gone(*pids: int) -> bool:
-    return any(not any(map(lives, pids)) or time.sleep(0.02) for _ in range(250))
+    return any(not any(map(lives, pids)) or time.sleep(0.02) for _ in range(5000))
 
 
 def test_the_command_runs_in_its_folder_with_its_variables_and_writes_to_its_log(
@@ -97,7 +97,7 @@ def test_bash_is_there_for_what_only_bash_does(launcher: FreshProcess, tmp_path:
 
 
 def test_stopping_asks_first_and_reaches_grandchildren(launcher: FreshProcess, tmp_path: Path) -> None:
-    started = launcher.launch(invocation(tmp_path, "trap 'echo bye >> said; exit 9' TERM; sleep 60 & echo $! > child; wait"))
+    started = launcher.launch(invocation(tmp_path, "trap 'echo bye >> said; exit 9' TERM; sleep 600 & echo $! > child; wait"))
     child = int(wait_for(tmp_path / "child"))
     started.stop()
     assert started.wait().code == 9
@@ -109,13 +109,13 @@ def test_stopping_asks_first_and_reaches_grandchildren(launcher: FreshProcess, t
 def test_what_does_not_listen_is_killed(
     now: bool, launcher: FreshProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "GRACE", 0.3)
+    monkeypatch.setattr(process, "GRACE", 3600 if now else 0.3)
     started = launcher.launch(invocation(tmp_path, "trap '' TERM; echo $$ > ready; while :; do sleep 0.05; done"))
     wait_for(tmp_path / "ready")
     begun = time.monotonic()
     started.stop(now=now)
     assert started.wait().code == -signal.SIGKILL
-    assert (time.monotonic() - begun < 0.25) is now
+    assert 0.3 * (not now) <= time.monotonic() - begun < 3600
 
 
 def test_stopping_what_has_ended_does_nothing(launcher: FreshProcess, tmp_path: Path) -> None:
@@ -143,9 +143,9 @@ def test_stopping_from_many_threads_at_any_moment_is_safe(launcher: FreshProcess
 def test_what_a_step_leaves_in_the_background_ends_with_it(launcher: FreshProcess, tmp_path: Path) -> None:
     begun = time.monotonic()
     assert (
-        launcher.launch(invocation(tmp_path, "(trap '' HUP TERM; exec sleep 60) & echo $! > child; echo done")).wait().code == 0
+        launcher.launch(invocation(tmp_path, "(trap '' HUP TERM; exec sleep 600) & echo $! > child; echo done")).wait().code == 0
     )
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 200
     assert gone(int(wait_for(tmp_path / "child")))
 
 
@@ -158,8 +158,8 @@ launcher = FreshProcess()
 def start(command, name):
     return launcher.launch(Invocation(command=command, folder=folder, environment=os.environ, log=folder / name))
 start("true", "short").wait()
-start("echo $$ > one; sleep 60; :", "log")
-start("(trap '' TERM HUP; exec sleep 60) & echo $$ $! > two; wait", "log")
+start("echo $$ > one; sleep 600; :", "log")
+start("(trap '' TERM HUP; exec sleep 600) & echo $$ $! > two; wait", "log")
 print("started", flush=True)
 sys.stdin.read()
 """

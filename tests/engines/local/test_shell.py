@@ -23,7 +23,7 @@ def tried(copying: Any) -> Any:
 def in_shell(shop: Any, lines: str, *arguments: str, expect: int = 0) -> Any:
     done = subprocess.run(
         [sys.executable, "-m", "mlops_lib", "step", "latest", "second", "--shell", *arguments],
-        cwd=shop.root, env=shop.environment(), input=lines, capture_output=True, text=True, timeout=60,
+        cwd=shop.root, env=shop.environment(), input=lines, capture_output=True, text=True, timeout=120,
     )
     assert done.returncode == expect, done.stderr
     assert "Traceback" not in done.stderr
@@ -85,7 +85,7 @@ def comm(pid: int) -> str:
         return ""
 
 
-def until(terminal: int, text: str, seconds: float = 60) -> str:
+def until(terminal: int, text: str, seconds: float = 120) -> str:
     """What the terminal shows up to *text*."""
     seen = ""
     deadline = time.monotonic() + seconds
