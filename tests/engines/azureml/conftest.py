@@ -44,7 +44,7 @@ def azure(running: ScriptedAzure, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
     over.set()
     for thread in threading.enumerate():
         if thread.name == "azure":
-            thread.join(10)
+            thread.join(60)
 
 
 @pytest.fixture
@@ -74,15 +74,15 @@ class BlackHole:
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(0)
         self.address = socket.AF_INET, socket.SOCK_STREAM, 0, "", self._listener.getsockname()
-        self._waiting: list[socket.socket] = []
-        while not self._waiting or select.select([], self._waiting[-1:], [], 0.05)[1]:
+        self._waiting = [socket.create_connection(self._listener.getsockname())]
+        while select.select([], self._waiting[-1:], [], 0.05)[1]:
             self._waiting.append(socket.socket())
             self._waiting[-1].setblocking(False)
             self._waiting[-1].connect_ex(self._listener.getsockname())
 
     def take_in(self) -> None:
         """Have room for more."""
-        self._listener.settimeout(1)
+        self._listener.settimeout(60)
         for _ in self._waiting[:-1]:
             self._waiting.append(self._listener.accept()[0])
 

@@ -25,7 +25,7 @@ class Shell:
         self.folder, self._azure = project.root, azure
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(**self.command(*arguments), capture_output=True, timeout=120)
+        return subprocess.run(**self.command(*arguments), capture_output=True, timeout=240)
 
     def command(self, *arguments: str) -> dict[str, Any]:
         """How to start it."""
@@ -84,16 +84,16 @@ def test_ctrl_c_does_not_wait_for_uploads(shell: Shell, azure: ScriptedAzure) ->
     def hold(request: Request) -> Response | None:
         if request.host.endswith(".blob.core.windows.net") and request.method == "PUT":
             begun.set()
-            ended.wait(60)
+            ended.wait(240)
         return None
 
     azure.twists.append(hold)
     azure.faults.add("GET */nothing status=503")  # so that requests to blob storage are seen one by one
     try:
         with subprocess.Popen(**shell.command("run", "p", "--on", "dev"), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            assert begun.wait(60)
+            assert begun.wait(240)
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=30)
+            _, said = process.communicate(timeout=240)
         assert process.returncode == 130
         assert "canceled\n  why: nothing was submitted to stage 'dev'" in said
         assert "Traceback" not in said

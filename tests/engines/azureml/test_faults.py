@@ -29,8 +29,9 @@ from .conftest import write_project
 from .stage import Play, ScriptedAzure, Step
 
 # Nothing here waits longer than that, whatever Azure does.
-QUICK = Patience(attempts=3, connect=10.0, read=10.0, pause=0.001, longest=0.01, storage=30.0, call=30.0, upload=30.0, submit=30.0)
-BOUND_S = 15.0  # a fault that is waited for takes 30 s and more; two busy cores take a few
+QUICK = Patience(attempts=3, connect=20.0, read=20.0, pause=0.001, longest=0.01, storage=120.0, call=120.0, upload=120.0,
+                 submit=120.0)
+BOUND_S = 40.0  # a fault that is waited for takes 45 s and more; with an eighth of a processor all of it takes 10
 
 # What a first submission asks for, in its order.
 OPERATIONS = {

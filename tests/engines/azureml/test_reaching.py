@@ -1,7 +1,6 @@
 """Who takes a connection and who does not, with sockets of this machine."""
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +32,7 @@ def test_silence_ends_when_its_time_is_over(silent: BlackHole) -> None:
     begun = time.monotonic()
     with pytest.raises(TimeoutError):
         knock([silent.address], 0.2)
-    assert 0.2 <= time.monotonic() - begun < 1
+    assert 0.2 <= time.monotonic() - begun < 20, "the system would try for two minutes"
 
 
 def test_a_process_that_had_no_processor_until_the_time_was_over_sees_the_connection(open_port: socket.socket) -> None:
@@ -45,17 +44,31 @@ def test_a_refusal_is_told_at_once() -> None:
         closed.bind(("127.0.0.1", 0))  # and nobody listens
         begun = time.monotonic()
         with pytest.raises(ConnectionRefusedError):
-            knock([at(closed)], 30.0)
-    assert time.monotonic() - begun < 5
+            knock([at(closed)], 300.0)
+    assert time.monotonic() - begun < 60
 
 
 def test_one_address_of_several_will_do(silent: BlackHole, open_port: socket.socket) -> None:
     begun = time.monotonic()
-    knock([silent.address, at(open_port)], 30.0)
-    assert time.monotonic() - begun < 5
+    knock([silent.address, at(open_port)], 300.0)
+    assert time.monotonic() - begun < 60
+
+
+class TakenInLater(list[Any]):
+    """Addresses; whoever goes through them again meets a black hole that has room."""
+
+    def __init__(self, silent: BlackHole) -> None:
+        super().__init__([silent.address])
+        self._silent, self.looks = silent, 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.looks += 1
+        if self.looks == 2:
+            self._silent.take_in()
+        return super().__iter__()
 
 
 def test_a_packet_that_is_lost_is_sent_again_within_the_time(silent: BlackHole) -> None:
-    # the system's own second attempt comes after a second
-    threading.Timer(0.05, silent.take_in).start()
-    knock([silent.address], 0.8)
+    addresses = TakenInLater(silent)
+    knock(addresses, 0.8)  # the system's own second attempt comes after a second
+    assert addresses.looks == 2

@@ -81,7 +81,7 @@ def test_threads_that_load_packages_at_once_leave_warnings_as_they_were(tmp_path
 
     thread = threading.Thread(target=first)
     thread.start()
-    assert meeting.first.wait(10)
+    assert meeting.first.wait(60)
     sdk.module("loaded_second")
     thread.join()
     assert warnings.filters == before, "all warnings of the process are ignored from now on"

@@ -11,7 +11,7 @@ from mlops_lib.engines.azureml import sdk
 from mlops_lib.engines.azureml.problems import OutOfTime
 from mlops_lib.engines.azureml.transport import Patience, Transport, asked, bounded, connect, within
 
-QUICK = Patience(attempts=3, connect=2.0, read=0.3, pause=0.001, longest=0.01)
+QUICK = Patience(attempts=3, connect=30.0, read=1.0, pause=0.001, longest=0.01)
 
 
 class Server(ThreadingHTTPServer):
