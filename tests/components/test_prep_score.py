@@ -51,7 +51,7 @@ def test_features_for_scoring_are_those_of_training_though_nothing_later_is_know
     pd.testing.assert_frame_equal(same, trained.drop(columns="late").reset_index(drop=True), check_exact=True)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     order=st.permutations(range(60)),
     gaps=st.lists(

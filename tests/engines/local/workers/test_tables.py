@@ -119,7 +119,7 @@ TEXTS = st.text(alphabet=st.characters(codec="utf-8", exclude_characters='\r\n",
 
 
 @given(st.lists(st.lists(TEXTS.map(lambda text: f"_{text}"), min_size=1, max_size=40), min_size=1, max_size=4), st.integers(1, 200))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], max_examples=60)
 def test_every_row_is_in_exactly_one_mini_batch_of_about_the_size(tmp_path: Path, contents: list[list[str]], size: int) -> None:
     folder = tmp_path / "rows"
     folder.mkdir(exist_ok=True)
@@ -164,7 +164,7 @@ def test_parquet_is_cut_at_its_row_groups(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("uv")), min_size=1, max_size=30))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], max_examples=15)
 def test_keys_that_stand_in_the_rows_gather_them_all(tmp_path: Path, rows: list[tuple[int, str]]) -> None:
     folder, spool = tmp_path / "keyed", tmp_path / "spool"
     for place in (folder, spool):
