@@ -660,14 +660,19 @@ class Catalogue:
     def _served(self, kind: str, endpoint: str | None) -> set[str]:
         """The names of the project's endpoints, or of its deployments to one."""
         found = set()
-        for path in self.project_files():
+        for path in self.of_kind(kind):
             value = self._peek(path)
-            if isinstance(value, document.Table) and kind_of_document(value) == kind:
+            if isinstance(value, document.Table):
                 name, target = value.get("name"), value.get("endpoint_name")
                 to = target.text if isinstance(target, document.Scalar) else None
                 if isinstance(name, document.Scalar) and (endpoint is None or to == endpoint):
                     found.add(name.text)
         return found
+
+    def of_kind(self, kind: str) -> list[Path]:
+        """The project's files of a kind, whatever may be wrong with them, in order."""
+        return [path for path in self.project_files() if isinstance(value := self._peek(path), document.Table)
+                and kind_of_document(value) == kind]
 
     def _check_scheduled(self, spec: OtherFile) -> None:
         """What a schedule starts: a job's file, changes to one, or a job in place."""

@@ -21,9 +21,11 @@ from .errors import (
     MlopsError,
     Place,
     Severity,
+    Suggestion,
     did_you_mean,
     in_order,
     listing,
+    nearest,
 )
 from .inspection import is_local, local_path, nearby
 from .spec import (
@@ -243,11 +245,19 @@ class Project:
 
     def _file_of(self, name: str) -> Path | None:
         if name.endswith(_SUFFIXES):
-            for base in (Path.cwd(), self.root):
-                if (base / name).is_file():
-                    return Path(os.path.abspath(base / name))
-            raise InputError(f"the file {name!r} does not exist", fix=did_you_mean(name, self.pipeline_names()))
+            return self._existing(name, lambda: {known: known for known in self.pipeline_names()})
         return next((path for path in self._pipeline_files() if path.stem == name), None)
+
+    def _existing(self, name: str, known: Callable[[], Mapping[str, str]]) -> Path:
+        """A file of the current folder, or else of the project's; *known* is what may be meant, by the stems of files."""
+        paths = [base / name for base in (Path.cwd(), self.root)]
+        for path in paths:
+            if path.is_file():
+                return Path(os.path.abspath(path))
+        names = known()
+        near = [nearby(path) for path in paths] if Path(name).stem not in names else []
+        fix = next((fix for fix in near if isinstance(fix, Suggestion)), "") or _meant(name, names) or "correct the path"
+        raise InputError(f"the file {name!r} does not exist", fix=fix)
 
     def export(self, name: str, *, folder: Path | None = None) -> str:
         """A pipeline as plain Azure ML YAML, its paths relative to *folder* (default: ``pipelines/``).
@@ -294,11 +304,17 @@ class Project:
         """What Terraform made of a stage; *outputs* names a file to read it from.
 
         Raises:
-            StageError: nothing says, or what says it is no stage's outputs.
+            InputError: there is none of that name, but one of nearly that; StageError: nothing says, or what says it is no
+            stage's outputs.
         """
-        from .infra.sources import load
+        from .infra.sources import known, load, meant
 
-        return load(name, self.root, outputs=outputs, published=self.settings.published.get(name))
+        published = self.settings.published.get(name)
+        names = known(self.root, published=self.settings.stages)
+        if name not in names and meant(name, self.root, outputs=outputs, published=published) is None \
+                and (near := nearest(name, names)):
+            raise InputError(f"there is no stage {name!r}", fix=near)
+        return load(name, self.root, outputs=outputs, published=published)
 
     def gate(self, stage: str, file: str | None = None) -> tuple[Gate, str, bytes]:
         """The gate of a stage, its file's name for messages, and its content.
@@ -345,7 +361,7 @@ class Project:
             elif path.exists():
                 files.append(path)
             else:
-                raise InputError(f"the file {catalogue.display(path)!r} does not exist", fix="correct the path")
+                raise InputError(f"the file {catalogue.display(path)!r} does not exist", fix=nearby(path))
         for file in files:
             if file.name == settings.FILE:
                 continue  # read, and refused when wrong, as the project was opened
@@ -432,15 +448,20 @@ class Project:
         """The file that *name* is, and the schedule in it."""
         from .schedule import read_schedule
 
-        path = self._file_of(name)
         catalogue = self.catalogue()
-        spec = catalogue.spec(path) if path is not None else None
-        if isinstance(spec, OtherFile) and spec.kind == "schedule" and path is not None:
-            catalogue.check_file(path)
+
+        def known() -> dict[str, str]:
+            return {path.stem: catalogue.display(path) for path in catalogue.of_kind("schedule")}
+
+        if name.endswith(_SUFFIXES):
+            path = self._existing(name, known)
+            spec = catalogue.spec(path)
+            if isinstance(spec, OtherFile) and spec.kind == "schedule":
+                catalogue.check_file(path)
+                catalogue.raise_errors()
+                return path, read_schedule(spec)
             catalogue.raise_errors()
-            return path, read_schedule(spec)
-        catalogue.raise_errors()
-        raise InputError(f"{name!r} is no schedule", fix="name a schedule's file")
+        raise InputError(f"{name!r} is no schedule", fix=_meant(name, known()) or "name a schedule's file")
 
     def schedules(self, *, on: str, outputs: str | None = None) -> list[Scheduled]:
         """The schedules of a stage, switched off or not, by name; *outputs* is a file to read the stage's outputs from.
@@ -838,6 +859,14 @@ def _literal(text: str, place: Place) -> Literal:
         if isinstance(value, document.Scalar) and value.value is not None and not isinstance(value.value, datetime.date):
             return Literal(text=literal_text(value), value=value.value, place=place)
     return Literal(text=text, value=text, place=place)
+
+
+def _meant(name: str, known: Mapping[str, str]) -> str:
+    """Did you mean … for a file's name, of what is known by the stems of files; nothing when nothing is known."""
+    stem = Path(name).stem
+    near = nearest(stem, known)
+    instead = stem if stem in known else near.instead if isinstance(near, Suggestion) else None
+    return f"did you mean {known[instead]!r}?" if instead else f"use one of {listing(sorted(known.values()))}" if known else ""
 
 
 def _rendered(path: Path) -> bool:

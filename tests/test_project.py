@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mlops_lib.document import unparse
-from mlops_lib.errors import CompileError, Finding, InputError, Severity
+from mlops_lib.errors import CompileError, Finding, InputError, Severity, StageError
 from mlops_lib.graph import External, Value
 from mlops_lib.project import RENDERED, Project
 from mlops_lib.spec import Data, Literal
@@ -168,7 +168,9 @@ def test_a_file_is_looked_for_where_the_user_is_first(
         ("pp", "no pipeline 'pp'", "did you mean 'p'?"),
         ("score", "no pipeline 'score'", "use one of p"),
         ("pipelines", "no pipeline 'pipelines'", ""),
-        ("x.yml", "the file 'x.yml' does not exist", ""),
+        ("x.yml", "the file 'x.yml' does not exist", "use one of p"),
+        ("pipelines/pq.yml", "does not exist", "did you mean 'p.yml'?"),
+        ("elsewhere/p.yml", "does not exist", "did you mean 'p'?"),
         ("pipelines.yml", "does not exist", ""),
         ("", "no pipeline ''", ""),
     ],
@@ -350,12 +352,40 @@ def test_only_what_is_named_is_checked(project: Project, write: Write, root: Pat
     assert project.validate(["pipelines"]) == ()
 
 
+def test_a_schedule_that_is_not_there_is_told_with_the_schedules_that_are(
+    project: Project, write: Write, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    for name in ("nightly", "weekly"):
+        write(f"schedules/{name}.yml", f"name: {name}\ntrigger: {{type: cron, expression: '0 4 * * *'}}\n"
+                                       "create_job: ../pipelines/p.yml\n")  # fmt: skip
+    for name, fix in (("schedules/nigthly.yml", "did you mean 'nightly.yml'?"),
+                      ("nigthly.yml", "did you mean 'schedules/nightly.yml'?"),
+                      ("nightly", "did you mean 'schedules/nightly.yml'?"),
+                      ("pipelines/p.yml", "use one of schedules/nightly.yml, schedules/weekly.yml")):  # fmt: skip
+        with pytest.raises(InputError) as caught:
+            project.schedule(name)
+        assert caught.value.fix == fix
+
+
+def test_a_stage_of_nearly_that_name_is_suggested(project: Project, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLOPS_DEV_OUTPUTS", "{}")
+    with pytest.raises(InputError, match="there is no stage 'dve'") as caught:
+        project.stage("dve")
+    assert caught.value.fix == "did you mean 'dev'?"
+    with pytest.raises(StageError, match="nothing says what stage 'production' has"):
+        project.stage("production")
+
+
 def test_a_named_file_must_be_there_and_of_a_known_kind(
     project: Project, write: Write, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(root)
     with pytest.raises(InputError, match=r"the file 'nope\.yml' does not exist"):
         project.validate(["nope.yml"])
+    with pytest.raises(InputError) as caught:
+        project.validate(["pipelins"])
+    assert caught.value.fix == "did you mean 'pipelines'?"
     write("ci.yml", "on: [push]\njobs: {}\n")
     assert [finding.code for finding in project.validate(["ci.yml"])] == ["unknown-kind"]
     write("quantum.yml", "$schema: https://azuremlschemas.azureedge.net/latest/quantumJob.schema.json\n")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ..errors import InputError, Refused
+from ..errors import InputError, Refused, StageError, did_you_mean, nearest
 from . import _complete_pipeline, _complete_stage, _print_json, _project, _say, against_option, cli, json_option, set_option
 from .endpoints import deploy_pipeline, is_pipeline
 
@@ -74,16 +74,17 @@ def deploy(context: click.Context, /, target: str, where: str, outputs: str | No
         deploy_pipeline(context, target, where=where, outputs=outputs, endpoint=wishes["endpoint"], values=values,
                         against=against, rollback=rollback, dry_run=dry_run, as_json=as_json)
         return
-    _refuse_others(context, "a model", _OF_PIPELINES)
+    near = nearest(target, project.pipeline_names()) if target != project.settings.experiment else ""
+    _refuse_others(context, "a model", _OF_PIPELINES, near or "leave it out")
     _deploy_model(project, target, where, wishes, outputs=outputs, rollback=rollback, dry_run=dry_run, any_version=any_version,
                   sample=sample, as_json=as_json)
 
 
-def _refuse_others(context: click.Context, what: str, names: tuple[str, ...]) -> None:
+def _refuse_others(context: click.Context, what: str, names: tuple[str, ...], fix: str = "leave it out") -> None:
     """Refuse options that are about something else than what is deployed."""
     for parameter in context.command.params:
         if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
-            raise InputError(f"{parameter.opts[0]} is not for {what}", fix="leave it out")
+            raise InputError(f"{parameter.opts[0]} is not for {what}", fix=fix)
 
 
 def _deploy_model(project: Project, target: str, where: str, wishes: Mapping[str, Any], *, outputs: str | None, rollback: bool,
@@ -97,10 +98,17 @@ def _deploy_model(project: Project, target: str, where: str, wishes: Mapping[str
     say = _silent if as_json else _say
     with Workspace(stage) as workspace:
         name, _, wanted = target.removeprefix("azureml:").replace("@", ":").partition(":")
+        models = _models(workspace)
         if rollback:
-            _show(roll_back(workspace, wish.endpoint, name, say), as_json)
+            try:
+                outcome = roll_back(workspace, wish.endpoint, name, say)
+            except (InputError, StageError):
+                _check_known(project, models, target)
+                raise
+            _show(outcome, as_json)
             return
-        deployment = _deployment(_models(workspace), name, wanted, sample, wish,
+        _check_known(project, models, target)
+        deployment = _deployment(models, name, wanted, sample, wish,
                                  champion_only=not any_version and _champion_only(settings, where))
         if not dry_run:
             _show(_rolled_out(workspace, deployment, wish, say), as_json)
@@ -110,6 +118,14 @@ def _deploy_model(project: Project, target: str, where: str, wishes: Mapping[str
         _print_json({"endpoint": wish.endpoint, "deployment": deployment.name, "model": deployment.model, "steps": list(steps)})
     else:
         click.echo("\n".join(steps) or f"{deployment.model} is deployed already, as {deployment.name}")
+
+
+def _check_known(project: Project, models: WorkspaceModels, target: str) -> None:
+    """Refuse a name that is neither of the pipelines nor of the models."""
+    known = project.pipeline_names()
+    if target not in known and not set(target) & set(":@") and not models.versions(target):
+        raise InputError(f"the project has no pipeline {target!r}, and {models.name} no model of that name",
+                         fix=did_you_mean(target, [*known, *models.names()]))
 
 
 def _rolled_out(workspace: Workspace, deployment: Deployment, wish: Wish, say: Callable[[str], None]) -> Outcome:

@@ -11,7 +11,7 @@ from ..catalogue import Catalogue
 from ..document import Table, plain
 from ..errors import InputError, Place
 from ..graph import External
-from ..inspection import is_local, local_code, local_path
+from ..inspection import is_local, local_code, local_path, nearby
 from ..spec import Asset, CommandComponent, Component, Data, Environment, OtherComponent, PipelineComponent
 from ..spec.ports import NOWHERE
 from ..stores.models import check_tags
@@ -73,7 +73,7 @@ def wanted(files: Iterable[Path], kind: str, catalogue: Catalogue, store: Store)
     found: list[Wanted] = []
     for file in files:
         if not file.is_file():
-            raise InputError(f"the file {catalogue.display(file)!r} does not exist", fix="correct the path")
+            raise InputError(f"the file {catalogue.display(file)!r} does not exist", fix=nearby(file))
         catalogue.check_file(file)
         spec = catalogue.spec(file)
         if isinstance(spec, CommandComponent | PipelineComponent | OtherComponent):

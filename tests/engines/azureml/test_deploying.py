@@ -236,6 +236,11 @@ def test_what_a_stage_lacks_or_does_not_take_is_told_before_anything_is_made(rea
 def test_the_commands_deploy_show_invoke_switch_back_and_delete(real: Project, stage: Stage, mlops: Mlops) -> None:
     name = stage.endpoints["batch"]
     assert "--auth is not for a pipeline" in mlops("deploy", "p", "--on", "dev", "--auth", "key").err
+    for options in ([], ["--rollback"]):
+        done = mlops("deploy", "pp", "--on", "dev", *options)
+        assert done.code == 2
+        assert done.err.endswith("no pipeline 'pp', and dev no model of that name\n  fix: did you mean 'p'?\n")
+    assert mlops("deploy", "pp", "--on", "dev", "--set", "rate=1").err.endswith("fix: did you mean 'p'?\n")
     assert "--set is not for a model" in mlops("deploy", "p:1", "--on", "dev", "--set", "rate=1").err
     ahead = mlops("deploy", "p", "--on", "dev", "--dry-run").out.splitlines()
     assert [line.split()[0] for line in ahead] == ["make", "register", "make", "make"]
