@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import datetime
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from . import document, pipelines, settings
-from .binding import OF_A_FIRING, PipelinePort, substitute
-from .catalogue import Catalogue, Change, code_of, read_bytes
+from . import document, settings
+from .catalogue import Catalogue, code_of, read_bytes
 from .errors import (
     CompileError,
     Finding,
@@ -21,28 +18,15 @@ from .errors import (
     MlopsError,
     Place,
     Severity,
-    Suggestion,
     did_you_mean,
     in_order,
     listing,
     nearest,
 )
+from .inputs import fired, with_values
 from .inspection import is_local, local_path, nearby
-from .spec import (
-    DATA_TYPES,
-    Bound,
-    CommandComponent,
-    Component,
-    Data,
-    Literal,
-    OtherFile,
-    PipelineComponent,
-    PipelineJob,
-    SingleJob,
-    kind_of_document,
-    value_problem,
-)
-from .spec.reading import literal_text
+from .repertoire import RENDERED, SUFFIXES, Repertoire, existing, is_rendered, meant
+from .spec import OtherFile, PipelineJob, kind_of_document
 
 if TYPE_CHECKING:
     from .dsl import ComponentFunction
@@ -62,9 +46,7 @@ if TYPE_CHECKING:
     from .stores.records import RunRecord
     from .stores.store import Store
 
-RENDERED = "# Written by 'mlops export {name} --write'. Remove this line to keep changes made by hand.\n"
 _MARKS = (settings.FILE, "components", "pipelines")
-_SUFFIXES = (".yml", ".yaml")
 
 
 class Project:
@@ -143,7 +125,7 @@ class Project:
         from .dsl import ComponentFunction
 
         catalogue = self.catalogue()
-        if name.endswith(_SUFFIXES):
+        if name.endswith(SUFFIXES):
             found = catalogue.component(self.root / name)
             catalogue.raise_errors()
             if found is None:
@@ -152,12 +134,14 @@ class Project:
             found = catalogue.find_component(name)
         return ComponentFunction(self, found)
 
+    @property
+    def repertoire(self) -> Repertoire:
+        """The project's pipelines, by name."""
+        return Repertoire(self.root, self.settings, self.catalogue)
+
     def pipeline_names(self) -> list[str]:
         """What ``mlops run`` takes by name: files of ``pipelines/`` and what the roles of the components give."""
-        names = {path.stem for path in self._pipeline_files()}
-        with contextlib.suppress(InputError):  # running one says what is wrong
-            names |= set(pipelines.available(self._cast(self.catalogue()), self.settings))
-        return sorted(names)
+        return self.repertoire.names()
 
     def load(self, name: str, values: Mapping[str, str] | None = None, against: str | None = None, *,
              on: Callable[[], Stage] | None = None) -> tuple[PipelineJob, str, Catalogue]:
@@ -180,15 +164,15 @@ class Project:
             InputError: no such pipeline, or a value that does not fit; CompileError: mistakes in its files.
         """
         catalogue = self.catalogue(against)
-        path = self._file_of(name)
+        path = self.repertoire.file_of(name)
         stem = path.stem if path else name
         given = values or {}
-        if path is not None and (name.endswith(_SUFFIXES) or not _rendered(path)):
-            job = catalogue.pipeline(path, lambda job: with_values(_fired(job, stem), given))
+        if path is not None and (name.endswith(SUFFIXES) or not is_rendered(path)):
+            job = catalogue.pipeline(path, lambda job: with_values(fired(job, stem), given))
         else:
             champion = given.get("champion") or self._champion(stem, catalogue.against, on)
             scores = on is not None and stem == "score" and "model" not in given
-            job = self._assembled(stem, catalogue, change=lambda job: with_values(job, given), champion=champion,
+            job = self.repertoire.assembled(stem, catalogue, change=lambda job: with_values(job, given), champion=champion,
                                   label=on().name if scores and on is not None and self.has_champion(None, on) else None)
         return job, stem, catalogue
 
@@ -217,66 +201,13 @@ class Project:
 
         return champion_of(StageModels(self.root / FOLDER, stage or ""), name) is not None
 
-    def _assembled(self, name: str, catalogue: Catalogue, *, folder: Path | None = None,
-                   change: Change | None = None, champion: str | None = None, label: str | None = None) -> PipelineJob:
-        parts = self._cast(catalogue)
-        if parts == pipelines.Cast() or name not in (*pipelines.ROLES, self.settings.experiment):
-            raise InputError(f"no pipeline {name!r}", why="neither a file in pipelines/ nor a role of the components",
-                             fix=did_you_mean(name, self.pipeline_names()))
-        given = self.settings
-        if champion is not None:
-            given = dataclasses.replace(given, inputs={"champion": Data(path=champion, type="mlflow_model"), **given.inputs})
-        job = pipelines.assemble(name, parts, given, folder=str(folder or self.root), label=label or pipelines.LATEST)
-        linked = catalogue.link(job, change)
-        catalogue.raise_errors()
-        return linked
-
-    def _cast(self, catalogue: Catalogue) -> pipelines.Cast:
-        components = [catalogue.component(path) for path in catalogue.names("components").values()]
-        catalogue.raise_errors()
-        return pipelines.cast(component for component in components if component is not None)
-
-    def _pipeline_files(self) -> Iterable[Path]:
-        folder = self.root / "pipelines"
-        if not folder.is_dir():
-            return ()
-        return sorted(path for path in folder.iterdir()
-                      if path.suffix in _SUFFIXES and not path.name.startswith(".") and path.is_file())
-
-    def _file_of(self, name: str) -> Path | None:
-        if name.endswith(_SUFFIXES):
-            return self._existing(name, lambda: {known: known for known in self.pipeline_names()})
-        return next((path for path in self._pipeline_files() if path.stem == name), None)
-
-    def _existing(self, name: str, known: Callable[[], Mapping[str, str]]) -> Path:
-        """A file of the current folder, or else of the project's; *known* is what may be meant, by the stems of files."""
-        paths = [base / name for base in (Path.cwd(), self.root)]
-        for path in paths:
-            if path.is_file():
-                return Path(os.path.abspath(path))
-        names = known()
-        near = [nearby(path) for path in paths] if Path(name).stem not in names else []
-        fix = next((fix for fix in near if isinstance(fix, Suggestion)), "") or _meant(name, names) or "correct the path"
-        raise InputError(f"the file {name!r} does not exist", fix=fix)
-
     def export(self, name: str, *, folder: Path | None = None) -> str:
         """A pipeline as plain Azure ML YAML, its paths relative to *folder* (default: ``pipelines/``).
 
         Raises:
             InputError, CompileError: as :meth:`load`.
         """
-        target = folder or self.root / "pipelines"
-        path = self._file_of(name)
-        catalogue = self.catalogue()
-        if path is not None and not _rendered(path):
-            job = catalogue.spec(path)
-            catalogue.raise_errors()
-            if not isinstance(job, PipelineJob | SingleJob):
-                raise InputError(f"{catalogue.display(path)} is not a pipeline")
-            return document.unparse(job.to_dict())
-        stem = path.stem if path else name
-        job = self._assembled(stem, catalogue, folder=target)
-        return document.unparse(job.to_dict(), header=RENDERED.format(name=stem))
+        return self.repertoire.exported(name, folder)
 
     def write_pipeline(self, name: str, text: str) -> str:
         """Write an exported pipeline to ``pipelines/``, whole or not at all; its path, for messages.
@@ -284,19 +215,7 @@ class Project:
         Raises:
             InputError: a file written by hand is there; RunError: the machine refuses.
         """
-        from .stores.database import translated
-
-        target = self._file_of(name) or self.root / "pipelines" / f"{name}.yml"
-        shown = self.catalogue().display(target)
-        if target.exists() and not _rendered(target):
-            raise InputError(f"{shown} was written by hand", why="writing would lose that",
-                             fix="print it instead, without --write, or move the file away")
-        with translated(target):
-            target.parent.mkdir(exist_ok=True)
-            fresh = target.with_name(f".{target.name}.new")
-            fresh.write_text(text, encoding="utf-8")
-            fresh.replace(target)
-        return shown
+        return self.repertoire.write(name, text)
 
     # --- doing -------------------------------------------------------------------------------------------------------
 
@@ -394,11 +313,11 @@ class Project:
     def _assembly_findings(self, files: Iterable[Path], catalogue: Catalogue) -> list[Finding]:
         """Mistakes that only the assembled pipelines show, and renderings that lag behind their components."""
         found: list[Finding] = []
-        written = {path.stem for path in self._pipeline_files() if not _rendered(path)}
+        written = {path.stem for path in self.repertoire.files() if not is_rendered(path)}
         try:
-            for name in pipelines.available(self._cast(catalogue), self.settings):
+            for name in self.repertoire.given(catalogue):
                 if name not in written:
-                    self._assembled(name, catalogue)
+                    self.repertoire.assembled(name, catalogue)
         except CompileError as error:
             return list(error.findings)
         except InputError as error:
@@ -406,9 +325,9 @@ class Project:
                             fix=error.fix)]
         folder = self.root / "pipelines"
         for file in files:
-            if file.parent == folder and _rendered(file):
+            if file.parent == folder and is_rendered(file):
                 try:
-                    job = self._assembled(file.stem, catalogue, folder=folder)
+                    job = self.repertoire.assembled(file.stem, catalogue, folder=folder)
                 except InputError:
                     continue
                 if not document.is_written(file.read_text(encoding="utf-8"), job.to_dict(),
@@ -453,15 +372,15 @@ class Project:
         def known() -> dict[str, str]:
             return {path.stem: catalogue.display(path) for path in catalogue.of_kind("schedule")}
 
-        if name.endswith(_SUFFIXES):
-            path = self._existing(name, known)
+        if name.endswith(SUFFIXES):
+            path = existing(name, self.root, known)
             spec = catalogue.spec(path)
             if isinstance(spec, OtherFile) and spec.kind == "schedule":
                 catalogue.check_file(path)
                 catalogue.raise_errors()
                 return path, read_schedule(spec)
             catalogue.raise_errors()
-        raise InputError(f"{name!r} is no schedule", fix=_meant(name, known()) or "name a schedule's file")
+        raise InputError(f"{name!r} is no schedule", fix=meant(name, known()) or "name a schedule's file")
 
     def schedules(self, *, on: str, outputs: str | None = None) -> list[Scheduled]:
         """The schedules of a stage, switched off or not, by name; *outputs* is a file to read the stage's outputs from.
@@ -811,74 +730,6 @@ class Project:
         return Store.open(self.root, reading=True)
 
 
-def _fired(job: PipelineJob, name: str) -> PipelineJob:
-    """*job* with what Azure ML fills into the inputs that a schedule gives: the job's name, and the time of now."""
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    known = dict(zip(OF_A_FIRING, (job.name or name, now), strict=True))
-    filled = {key: dataclasses.replace(value, text=text, value=text) for key, value in job.inputs.items()
-              if isinstance(value, Literal) and (text := substitute(value.text, known.get)) != value.text}
-    return dataclasses.replace(job, inputs={**job.inputs, **filled}) if filled else job
-
-
-def with_values(job: PipelineJob, values: Mapping[str, str]) -> PipelineJob:
-    """*job*, whose components are in place, with other values for its inputs.
-
-    Args:
-        job: A pipeline.
-        values: Texts by input: a path, relative to the working directory, for data; for anything else a literal, as YAML
-            would read it.
-
-    Raises:
-        InputError: it has no such input.
-    """
-    inputs = dict(job.inputs)
-    for name, text in values.items():
-        if name not in inputs:
-            raise InputError(f"the pipeline has no input {name!r}", fix=did_you_mean(name, inputs) if inputs else "")
-        old, place = inputs[name], Place(f"--set {name}")
-        if isinstance(old, Data) or _is_path(name, job):
-            # What a person types is relative to where that person is, not to the pipeline's file.
-            path = str(local_path(text, os.getcwd())) if is_local(text) else text
-            inputs[name] = dataclasses.replace(old, path=path, place=place) if isinstance(old, Data) else \
-                Literal(text=path, value=path, place=place)
-        else:
-            inputs[name] = _literal(text, place)
-    return dataclasses.replace(job, inputs=inputs)
-
-
-def _is_path(name: str, job: PipelineJob) -> bool:
-    """Whether an input of *job* goes into a port for data."""
-    return any(value.to == PipelinePort("inputs", name) and node.component and port in node.component.inputs
-               and node.component.inputs[port].type in DATA_TYPES
-               for node in job.jobs.values() for port, value in node.inputs.items() if isinstance(value, Bound))
-
-
-def _literal(text: str, place: Place) -> Literal:
-    with contextlib.suppress(CompileError):  # not YAML: then a string like any other
-        value = document.parse(text, place.file)
-        if isinstance(value, document.Scalar) and value.value is not None and not isinstance(value.value, datetime.date):
-            return Literal(text=literal_text(value), value=value.value, place=place)
-    return Literal(text=text, value=text, place=place)
-
-
-def _meant(name: str, known: Mapping[str, str]) -> str:
-    """Did you mean … for a file's name, of what is known by the stems of files; nothing when nothing is known."""
-    stem = Path(name).stem
-    near = nearest(stem, known)
-    instead = stem if stem in known else near.instead if isinstance(near, Suggestion) else None
-    return f"did you mean {known[instead]!r}?" if instead else f"use one of {listing(sorted(known.values()))}" if known else ""
-
-
-def _rendered(path: Path) -> bool:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return file.readline() == RENDERED.format(name=path.stem)
-
-
-def is_rendered(path: Path) -> bool:
-    """As :func:`_rendered`, of a file that may not be there."""
-    return path.is_file() and _rendered(path)
-
-
 def _is_known(file: Path, catalogue: Catalogue) -> bool:
     """Whether a file that nobody named is ours to check: Azure ML's kinds, and what is too broken to tell."""
     try:
@@ -901,6 +752,3 @@ def _top(file: Path, catalogue: Catalogue) -> str:
 def _identifier(name: str) -> str:
     word = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")
     return word if word[:1].isalpha() else f"project-{word}".rstrip("-")
-
-
-__all__ = ["CommandComponent", "Component", "PipelineComponent", "Project", "value_problem", "with_values"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .document import Scalar, Table
-from .project import is_rendered
+from .repertoire import is_rendered
 from .spec import Data, OtherFile, PipelineJob
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def create(project: Project, file: Path, on: str, stage: Callable[[], Stage]) ->
     target = stage()
     store = Store.open(project.root)
     try:
-        if isinstance(named, Scalar) and is_rendered(file.parent / named.text):
+        if isinstance(named, Scalar) and (written := file.parent / named.text).is_file() and is_rendered(written):
             job = _with_champion(project, job, pipeline, target)
         with Workspace(target) as workspace:
             job = Labels(workspace, known=project.stage_names(), opened=project.stage).resolved(job)

@@ -8,7 +8,8 @@ import pytest
 from mlops_lib.document import unparse
 from mlops_lib.errors import CompileError, Finding, InputError, Severity, StageError
 from mlops_lib.graph import External, Value
-from mlops_lib.project import RENDERED, Project
+from mlops_lib.project import Project
+from mlops_lib.repertoire import RENDERED
 from mlops_lib.spec import Data, Literal
 
 COPY = """\
