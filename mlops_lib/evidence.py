@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,8 +110,18 @@ def evidence_of(told: Mapping[str, Any], name: str) -> Evidence:
             columns={str(column): str(type_) for column, type_ in (test.get("columns") or {}).items()}),
         metrics=_numbers(model["metrics"]), row_ms=_cost("row_ms", latency.get("row_ms")),
         rows_per_second=_cost("rows_per_second", latency.get("rows_per_second")),
-        slices=tuple(Slice(by=str(part["by"]), value=str(part["value"]), rows=_count("the rows of a slice", part["rows"]),
-                           metrics=_numbers(part["metrics"])) for part in model.get("slices") or ()))
+        slices=_slices(name, model.get("slices") or ()))
+
+
+def _slices(model: str, told: Iterable[Mapping[str, Any]]) -> tuple[Slice, ...]:
+    found = tuple(Slice(by=str(part["by"]), value=str(part["value"]), rows=_count("the rows of a slice", part["rows"]),
+                        metrics=_numbers(part["metrics"])) for part in told)
+    seen: set[tuple[str, str]] = set()
+    for part in found:
+        if (part.by, part.value) in seen:  # the worse of the two would count for nothing
+            raise ValueError(f"{model} has two slices of {part.by} {part.value}")
+        seen.add((part.by, part.value))
+    return found
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -1,5 +1,7 @@
 import math
 
+import pytest
+
 from mlops_lib.evidence import DataFacts, Signature, evidence_of, signature_of
 
 
@@ -15,6 +17,13 @@ def test_an_evaluation_is_read() -> None:
     assert found.metrics["loss"] == 0.5
     assert math.isnan(found.metrics["auc"])
     assert math.isnan(found.slices[0].metrics["loss"])
+
+
+def test_of_two_slices_of_one_value_none_is_believed() -> None:
+    part = {"by": "a", "value": "x", "rows": 3, "metrics": {"loss": 0.9}}
+    told = {"test": {"digest": "d", "rows": 6}, "models": {"m": {"digest": "abc", "metrics": {}, "slices": [part, part]}}}
+    with pytest.raises(ValueError, match="m has two slices of a x"):
+        evidence_of(told, "m")
 
 
 def test_a_signature_is_read_as_mlflow_writes_it() -> None:

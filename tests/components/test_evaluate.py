@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -80,6 +81,39 @@ def test_test_data_that_cannot_be_used_is_refused(
     ):
         with pytest.raises(evaluate.InputError, match=message):
             evaluate.read(folder, "late", "flight_id", ["airline"] if folder == parts["test"] else ())
+
+
+def test_equal_digests_are_equal_rows(save: Callable[..., Path], evaluate: ModuleType, tmp_path: Path) -> None:
+    table = pa.table({"late": [0, 1], "flight_id": ["a", "b"]})
+    folder = save(table, tmp_path)
+    before = evaluate.digest(folder)
+    # Not a part of it, whatever is in them: other names, notes, what somebody is still writing.
+    save(table, folder, "more.pq")
+    save(table, folder, "_part-00001.parquet")
+    save(table, folder / ".trash", "part-00000.parquet")
+    (folder / "README.md").write_text("what this is")
+    assert (evaluate.read(folder, "late", "flight_id").num_rows, evaluate.digest(folder)) == (2, before)
+    save(table, folder, "part-00001.parquet")
+    assert evaluate.read(folder, "late", "flight_id").num_rows == 4
+    assert evaluate.digest(folder) != before
+
+
+def test_a_damaged_file_is_told_in_a_line(evaluate: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "part-00000.parquet").write_text("nothing")
+    with pytest.raises(evaluate.InputError, match=r"the test data cannot be read: [^\n]*part-00000.parquet[^\n]*$"):
+        evaluate.read(tmp_path, "late", "flight_id")
+
+
+@pytest.mark.parametrize("values", [
+    pa.array(["b", None, "a", "b"]), pa.array(["b", None, "a", "b"]).dictionary_encode(),
+    pa.array([2.0, None, 1.0, 2.0]), pa.array([True, None, False, True]),
+])  # fmt: skip
+def test_rows_without_a_value_are_a_slice_as_well(evaluate: ModuleType, values: pa.Array) -> None:
+    found = evaluate.slices(pa.table({"by": values}), ["by"], {"log_loss": np.array([1.0, 9.0, 5.0, 3.0])})
+    low, high = sorted({str(value) for value in values.to_pylist() if value is not None})
+    assert [(part["value"], part["rows"], part["metrics"]["log_loss"]) for part in found] == [
+        (low, 1, 5.0), (high, 2, 2.0), ("no value", 1, 9.0),
+    ]  # fmt: skip
 
 
 def test_names_are_escaped_in_the_report(evaluate: ModuleType) -> None:

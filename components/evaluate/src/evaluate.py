@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from mlflow.exceptions import MlflowException
 from report import render
@@ -39,11 +40,23 @@ class InputError(Exception):
     """The input is not what this step can work with; the message is for its user."""
 
 
+def parts(folder: Path) -> dict[str, Path]:
+    """The Parquet files under *folder* by their names, in order, but for notes and unfinished work (``_``, ``.``).
+
+    What is measured and what the digest is made of are these, so that equal digests are equal rows.
+    """
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.parquet")}
+    return {name: found[name] for name in sorted(found) if not any(part[0] in "_." for part in name.split("/"))}
+
+
 def read(folder: Path, label: str, identifier: str, slice_columns: Sequence[str] = ()) -> pa.Table:
     """All rows of the Parquet files under *folder*, in the order of the files' names; both classes occur."""
-    if not list(folder.rglob("*.parquet")):
+    if not (files := parts(folder)):
         raise InputError(f"{folder} holds no Parquet file")
-    table = pq.read_table(folder)
+    try:
+        table = pq.read_table(list(files.values()))
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"the test data cannot be read: {str(error).splitlines()[0]}") from error
     if missing := [name for name in (label, identifier, *slice_columns) if name not in table.column_names]:
         raise InputError(f"the test data has no column {' and no column '.join(missing)}")
     found = set(table[label].unique().to_pylist())
@@ -55,8 +68,8 @@ def read(folder: Path, label: str, identifier: str, slice_columns: Sequence[str]
 def digest(folder: Path) -> str:
     """SHA-256 over the names and bytes of the Parquet files under *folder*: equal digests, equal test data."""
     total = hashlib.sha256()
-    for path in sorted(folder.rglob("*.parquet")):
-        total.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+    for name, path in parts(folder).items():
+        total.update(f"{name}\0{path.stat().st_size}\0".encode())
         total.update(path.read_bytes())
     return f"sha256:{total.hexdigest()}"
 
@@ -123,23 +136,33 @@ def usable(probability: Floats) -> bool:
 
 
 def slices(test: pa.Table, columns: Sequence[str], of_rows: Mapping[str, Floats]) -> list[dict[str, Any]]:
-    """The mean losses of the rows that have one value in a column, for each of its values."""
+    """The mean losses of the rows that have one value in a column, for each of its values, and of those that have none."""
     found: list[dict[str, Any]] = []
     for column in columns:
-        values, position = np.unique(test[column].to_numpy(), return_inverse=True)
+        values, position = ranked(test[column])
         rows = np.bincount(position)
         means = {name: np.bincount(position, weights=loss) / rows for name, loss in of_rows.items()}
         words = vocabulary(test.schema.field(column))
         found += [
             {
                 "by": column,
-                "value": words.get(value, str(value)),
+                "value": "no value" if value is None else words.get(value, str(value)),
                 "rows": int(rows[number]),
                 "metrics": {name: float(mean[number]) for name, mean in means.items()},
             }
-            for number, value in enumerate(values.tolist())
+            for number, value in enumerate(values)
         ]
     return found
+
+
+def ranked(column: pa.ChunkedArray) -> tuple[list[Any], Labels]:
+    """The values of a column in order, ``None`` last when some rows have no value; and of each row which of them it has."""
+    type_ = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    encoded = column.cast(type_).combine_chunks().dictionary_encode("encode")
+    order = pc.sort_indices(encoded.dictionary)
+    rank = np.empty(len(order), dtype="int64")
+    rank[order.to_numpy()] = np.arange(len(order))
+    return encoded.dictionary.take(order).to_pylist(), rank[encoded.indices.to_numpy()]
 
 
 def vocabulary(field: pa.Field) -> dict[Any, str]:
