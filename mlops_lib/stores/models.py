@@ -181,8 +181,12 @@ def champion_among(versions: Iterable[ModelVersion]) -> ModelVersion | None:
 
 def promotion_of(version: ModelVersion) -> int:
     """The number of the promotion that made a version champion; 0 when none did."""
-    text = version.tags.get(PROMOTION, "")
-    return int(text) if text.isdecimal() else 0
+    return number_in(version.tags.get(PROMOTION, ""))
+
+
+def number_in(text: str) -> int:
+    """A whole number, as versions and promotions are counted; 0 when it is none."""
+    return int(text) if text.isdecimal() and len(text) < 18 else 0
 
 
 def find_version(models: Models, name: str, wanted: str = "latest") -> ModelVersion:

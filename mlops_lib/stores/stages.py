@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import Refused
+from ..errors import Refused, RunError
 from .artifacts import remove
 from .database import translated
 from .digests import Whole
@@ -123,7 +123,8 @@ class StageModels:
                 fresh.rename(home / stored.version)
             finally:
                 remove(fresh)
-            _settle(home)
+            for parent in (home, *home.parents[:4]):  # up to .mlops: the first version of a stage has made them all
+                _settle(parent)
         return stored
 
     def repoint(self, olds: Collection[str], new: ModelVersion) -> Iterable[Repointed]:
@@ -150,11 +151,14 @@ class StageModels:
         _protect(fresh / _MODEL)
         _settle(fresh)
 
-    @staticmethod
-    def _read(folder: Path) -> ModelVersion:
-        with translated(folder):
-            facts = json.loads((folder / _FACTS).read_bytes())
-            return ModelVersion(**facts, tags=json.loads((folder / _TAGS).read_bytes()))
+    def _read(self, folder: Path) -> ModelVersion:
+        try:
+            with translated(folder):
+                facts, tags = (json.loads((folder / name).read_bytes()) for name in (_FACTS, _TAGS))
+            return ModelVersion(**facts, tags={str(name): str(text) for name, text in tags.items()})
+        except (ValueError, TypeError, AttributeError) as error:
+            raise RunError(f"the version {folder.parent.name}:{folder.name} in {self.name} is damaged",
+                           why=f"in {folder}: {error}", fix="bring that folder back from a copy, or remove it") from None
 
 
 def digest_of(folder: Path) -> str:
@@ -190,8 +194,9 @@ def _settle(folder: Path) -> None:
 
 
 def _protect(folder: Path) -> None:
-    """Take away the right to write, so that nobody changes a model by accident."""
+    """Settle all folders, and take away the right to write, so that nobody changes a model by accident."""
     for parent, _, files in os.walk(folder, topdown=False):
         for name in files:
             Path(parent, name).chmod(0o444)
         Path(parent).chmod(0o555)
+        _settle(Path(parent))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops_lib.errors import Refused
+from mlops_lib.errors import Refused, RunError
 from mlops_lib.stores.models import ModelVersion, Stream, champion_of, find_version
 from mlops_lib.stores.stages import StageModels, digest_of, stages
 
@@ -69,6 +69,37 @@ def test_a_model_cannot_be_written_over_by_accident(stage: StageModels, tmp_path
     stored = stage.write(draft(tmp_path), streams(), {})
     for path in (stage.path(stored), *stage.path(stored).rglob("*")):
         assert path.stat().st_mode & 0o222 == 0
+
+
+def test_all_that_a_version_needs_is_on_the_disk_before_it_is_told(
+        stage: StageModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, settled = os.fsync, set()
+
+    def fsync(descriptor: int) -> None:
+        settled.add(os.fstat(descriptor).st_ino)
+        asked(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    stage.write(draft(tmp_path), streams(), {"decision.json": b"{}"})
+    home = tmp_path / ".mlops"
+    assert {path.name for path in (home, *home.rglob("*")) if path.stat().st_ino not in settled} == set()
+
+
+@pytest.mark.parametrize(("file", "text"), [
+    ("version.json", "{"), ("version.json", '{"name": "shop"}'), ("tags.json", "[]"), ("tags.json", "\0")])
+def test_a_damaged_version_is_named(stage: StageModels, tmp_path: Path, file: str, text: str) -> None:
+    stored = stage.write(draft(tmp_path), streams(), {})
+    (stage.path(stored).parent / file).write_text(text)
+    with pytest.raises(RunError, match="the version shop:1 in dev is damaged"):
+        stage.versions("shop")
+
+
+def test_a_promotion_that_is_no_number_counts_for_nothing(stage: StageModels, tmp_path: Path) -> None:
+    for number in ("3", "x", "", "9" * 5000):
+        stage.write(draft(tmp_path, deployment="champion", promotion=number), streams(), {})
+    found = champion_of(stage, "shop")
+    assert found is not None
+    assert found.version == "1"
 
 
 def test_tags_are_set_and_taken_away_together(stage: StageModels, tmp_path: Path) -> None:

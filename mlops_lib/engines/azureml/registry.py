@@ -14,7 +14,17 @@ from ...errors import InputError, MlopsError, Refused
 from ...references import DatastorePath, escapes, parse_reference
 from ...spec import MODEL_TYPES
 from ...stores.digests import Whole
-from ...stores.models import LINEAGE, ModelFile, ModelVersion, Repointed, Stream, check_name, is_name, promotion_of
+from ...stores.models import (
+    LINEAGE,
+    ModelFile,
+    ModelVersion,
+    Repointed,
+    Stream,
+    check_name,
+    is_name,
+    number_in,
+    promotion_of,
+)
 from . import frozen
 from .blobs import Blob, Blobs
 from .history import moment
@@ -117,7 +127,7 @@ class WorkspaceModels:
                                            doing=f"list the versions of the model {name!r}"))
         for told in found:
             self._places[name, str(told["name"])] = str(told["properties"].get("modelUri") or "")
-        return sorted(found, key=lambda told: (_created(told), _number(told["name"])), reverse=True)
+        return sorted(found, key=lambda told: (_created(told), number_in(str(told["name"]))), reverse=True)
 
     def _get(self, version: ModelVersion) -> Mapping[str, Any]:
         told: Mapping[str, Any] = self._workspace.get(
@@ -226,7 +236,7 @@ class WorkspaceModels:
         """Make the version, under the next number that is free: jobs register versions as well, and ask nobody."""
         highest = _highest_promotion(version.name, known)
         for _ in range(_TRIES):
-            number = str(1 + max((_number(told["name"]) for told in known), default=0))
+            number = str(1 + max((number_in(str(told["name"])) for told in known), default=0))
             stored = replace(version, version=number)
             told = self._put_new(stored, properties)
             if _same(str(told["properties"].get("modelUri") or ""), str(properties["modelUri"])):
@@ -283,12 +293,6 @@ def _type(text: str) -> str:
 
 def _created(told: Mapping[str, Any]) -> float:
     return moment((told.get("systemData") or {}).get("createdAt")) or 0.0
-
-
-def _number(version: Any) -> int:
-    """A version as a number; 0 of one that is none."""
-    text = str(version)
-    return int(text) if text.isdecimal() and len(text) < 18 else 0
 
 
 def _highest_promotion(name: str, known: Iterable[Mapping[str, Any]]) -> int:
