@@ -172,6 +172,9 @@ def _same_data(candidate: Evidence, champion: Evidence) -> Check:
     if not ours or ours != theirs:
         return Check(name=name, passed=False, values=values,
                      told=f"{_short(ours) if ours else 'none'}, and the champion was measured on {_short(theirs)}")
+    if candidate.data != champion.data:
+        return Check(name=name, passed=False, values=values, told=f"both were measured on {_short(ours)}, and on other rows, "
+                     "labels or columns of it: evaluate both with the same inputs")
     apart = f"; the champion{_by(champion)[1:]}" if champion.source != candidate.source else ""
     return Check(name=name, passed=True, values=values | {"champion_source": champion.source},
                  told=f"both were measured on {_short(ours)}{apart}")

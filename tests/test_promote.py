@@ -101,6 +101,13 @@ def test_metrics_of_other_data_are_not_compared() -> None:
     assert not decide(PLAIN, *both).passed
 
 
+@pytest.mark.parametrize("other", [{"labels": {"0": 500, "1": 500}}, {"labels": {}}, {"rows": 999}, {"columns": {"a": "int64"}}])
+def test_metrics_of_other_labels_of_the_same_data_are_not_compared(other: dict[str, Any]) -> None:
+    champion = dataclasses.replace(model("old", loss=0.9), data=dataclasses.replace(DATA, **other))
+    assert told(decide(PLAIN, model(), champion)) == {"same data": "both were measured on sha256:dddddddddddd, and on other rows, "
+                                                      "labels or columns of it: evaluate both with the same inputs"}
+
+
 def test_who_has_measured_it_is_told() -> None:
     new, old = (dataclasses.replace(model(name, loss=loss), source=source) for name, loss, source in (
         ("new", 0.3, "run 2"), ("old", 0.4, "the folder x")))
