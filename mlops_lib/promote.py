@@ -241,7 +241,7 @@ def _slices(by: str, rule: SliceLimit, candidate: Evidence, champion: Evidence) 
     if unknown:
         return Check(name=name, passed=False, told=f"no finite {rule.metric} of {by} {listing(unknown)}")
     order = sorted(losses, key=lambda value: (-losses[value], value))
-    failed = [value for value in order if losses[value] > rule.worse]
+    failed = [value for value in order if losses[value] > rule.worse and not math.isclose(losses[value], rule.worse)]
     told = "; ".join(f"{value} ({ours[value].rows:,} rows) is {_compared(losses[value])}"
                      for value in failed[:_WORST_SHOWN] or order[:1])
     more = f" and {len(failed) - _WORST_SHOWN} more" if len(failed) > _WORST_SHOWN else ""
