@@ -12,21 +12,17 @@ from typing import TYPE_CHECKING, Any, overload
 from . import document, settings
 from .catalogue import Catalogue, code_of, read_bytes
 from .errors import (
-    CompileError,
     Finding,
     InputError,
     MlopsError,
-    Place,
-    Severity,
     did_you_mean,
-    in_order,
     listing,
     nearest,
 )
 from .inputs import fired, with_values
-from .inspection import is_local, local_path, nearby
-from .repertoire import RENDERED, SUFFIXES, Repertoire, existing, is_rendered, meant
-from .spec import OtherFile, PipelineJob, kind_of_document
+from .inspection import is_local, local_path
+from .repertoire import SUFFIXES, Repertoire, existing, is_rendered, meant
+from .spec import OtherFile, PipelineJob
 
 if TYPE_CHECKING:
     from .dsl import ComponentFunction
@@ -270,74 +266,9 @@ class Project:
         Raises:
             InputError: a path does not exist.
         """
-        catalogue = self.catalogue()
-        known_only = False
-        files: list[Path] = []
-        for path in [Path(os.path.abspath(path)) for path in paths] or [self.root]:
-            if path.is_dir():
-                known_only = True
-                files += [file for file in catalogue.project_files(path) if _is_known(file, catalogue)]
-            elif path.exists():
-                files.append(path)
-            else:
-                raise InputError(f"the file {catalogue.display(path)!r} does not exist", fix=nearby(path))
-        for file in files:
-            if file.name == settings.FILE:
-                continue  # read, and refused when wrong, as the project was opened
-            catalogue.check_file(file)
-        if known_only or self.root / settings.FILE in files:
-            self._check_gates(catalogue)
-        findings = list(catalogue.findings())
-        if stage is not None:
-            from .infra import Used, missing
+        from .validation import validate
 
-            used = list(catalogue.used())
-            default = self.settings.compute
-            if known_only and default.startswith("azureml:") and (self.root / settings.FILE).is_file():
-                used.append(Used("compute", default.removeprefix("azureml:"), Place(self.settings.file)))
-            findings += missing(used, stage)
-        if known_only and not any(finding.severity is Severity.ERROR for finding in findings):
-            findings += self._assembly_findings(files, catalogue)
-        return in_order(findings)
-
-    def _check_gates(self, catalogue: Catalogue) -> None:
-        """The gate files that the settings name."""
-        for name, stage in self.settings.stages.items():
-            path = self.root / (stage.gate or "")
-            if stage.gate is not None and not path.is_file():
-                catalogue.report.add("missing-file", f"the gate {stage.gate!r} of stage {name!r} does not exist",
-                                     stage.gate_place, fix=nearby(path))
-            elif stage.gate is not None:
-                catalogue.check_file(path, "gate")
-
-    def _assembly_findings(self, files: Iterable[Path], catalogue: Catalogue) -> list[Finding]:
-        """Mistakes that only the assembled pipelines show, and renderings that lag behind their components."""
-        found: list[Finding] = []
-        written = {path.stem for path in self.repertoire.files() if not is_rendered(path)}
-        try:
-            for name in self.repertoire.given(catalogue):
-                if name not in written:
-                    self.repertoire.assembled(name, catalogue)
-        except CompileError as error:
-            return list(error.findings)
-        except InputError as error:
-            return [Finding(code="assembly", what=error.what, place=error.place or Place(self.settings.file), why=error.why,
-                            fix=error.fix)]
-        folder = self.root / "pipelines"
-        for file in files:
-            if file.parent == folder and is_rendered(file):
-                try:
-                    job = self.repertoire.assembled(file.stem, catalogue, folder=folder)
-                except InputError:
-                    continue
-                if not document.is_written(file.read_text(encoding="utf-8"), job.to_dict(),
-                                           header=RENDERED.format(name=file.stem)):
-                    found.append(Finding(
-                        code="stale-export", what="the file differs from what its components give",
-                        place=Place(catalogue.display(file), 1, 1), severity=Severity.WARNING,
-                        why=f"'mlops run {file.stem}' follows the components as long as the first line says so",
-                        fix=f"write it anew (mlops export {file.stem} --write), or remove its first line to keep what it says"))
-        return found
+        return validate(paths, self.catalogue(), self.repertoire, self.settings, stage=stage)
 
     @overload
     def schedule(self, name: str) -> Schedule: ...
@@ -728,25 +659,6 @@ class Project:
         from .stores.store import Store
 
         return Store.open(self.root, reading=True)
-
-
-def _is_known(file: Path, catalogue: Catalogue) -> bool:
-    """Whether a file that nobody named is ours to check: Azure ML's kinds, and what is too broken to tell."""
-    try:
-        value = catalogue.content(file)
-    except CompileError:
-        ours = _top(file, catalogue) in ("components", "pipelines", "environments") or catalogue.is_gate(file)
-        return ours or b"azuremlschemas" in read_bytes(file, str(file))[:1000]
-    if not isinstance(value, document.Table):
-        # It has a name that ``mlops run`` takes, or is where gates are.
-        return file.parent == catalogue.root / "pipelines" or catalogue.is_gate(file)
-    return catalogue.is_gate(file) or kind_of_document(value) is not None or (
-        file.stem == "component" and _top(file, catalogue) == "components")
-
-
-def _top(file: Path, catalogue: Catalogue) -> str:
-    """The project's folder that a file stands in."""
-    return file.relative_to(catalogue.root).parts[0] if file.is_relative_to(catalogue.root) else ""
 
 
 def _identifier(name: str) -> str:
