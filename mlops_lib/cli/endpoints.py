@@ -176,8 +176,7 @@ def invoke(context: click.Context, name: str, where: str, values: tuple[str, ...
     with _progress(as_json) as listener:
         result = endpoint.invoke(_pairs("--set", values), deployment=deployment, key=key, outputs=targets, follow=not no_wait,
                                  cancel=cancel_on_interrupt, listener=listener, request=request)
-    if not _copy_and_show(result, targets, project, as_json):
-        context.exit(1)
+    context.exit(_copy_and_show(result, targets, project, as_json))
 
 
 @endpoints.command("delete")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import InputError, MlopsError
+from ..errors import Canceled, InputError, JobError, MlopsError
 from ..references import redacted
 from . import (
     HERE,
@@ -129,12 +129,11 @@ def run(context: click.Context, pipeline: str, where: str, values: tuple[str, ..
 
 
 def _run(context: click.Context, project: Project, request: dict[str, Any], as_json: bool) -> None:
-    if not _succeeds(project, request, as_json):
-        context.exit(1)
+    context.exit(_run_and_show(project, request, as_json))
 
 
-def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
-    """Run what is requested and show how it went; whether all of it succeeded."""
+def _run_and_show(project: Project, request: dict[str, Any], as_json: bool) -> int:
+    """Run what is requested and show how it went; the exit code."""
     @functools.cache
     def on() -> Stage:
         project.check_allowed(Path(request["pipeline"]).stem, request["on"])  # before Terraform is asked
@@ -165,8 +164,8 @@ def _succeeds(project: Project, request: dict[str, Any], as_json: bool) -> bool:
     return _copy_and_show(result, targets, project, as_json)
 
 
-def _copy_and_show(result: Run, targets: Mapping[str, Path], project: Project, as_json: bool) -> bool:
-    """Copy the outputs of a run to where they are wanted, and show how it went; whether all of it succeeded."""
+def _copy_and_show(result: Run, targets: Mapping[str, Path], project: Project, as_json: bool) -> int:
+    """Copy the outputs of a run to where they are wanted, and show how it went; the exit code."""
     from ..stores.artifacts import copy_out
     from ..stores.copies import remember
     from ..stores.records import Status
@@ -182,7 +181,9 @@ def _copy_and_show(result: Run, targets: Mapping[str, Path], project: Project, a
             else:
                 copied[output] = str(target)
     _show_result(result, copied, project, as_json)
-    return (result.succeeded or result.status is Status.RUNNING) and not result.errors
+    if result.status is Status.CANCELED:  # by somebody else: whoever followed it here has stopped nothing
+        return Canceled.exit_code
+    return 0 if (result.succeeded or result.status is Status.RUNNING) and not result.errors else JobError.exit_code
 
 
 def _refuse_to_replace(target: Path, output: str, project: Project, job: PipelineJob) -> None:

@@ -195,8 +195,14 @@ def logs(context: click.Context, run: str, step: str | None, offline: bool) -> N
 @click.pass_context
 def cancel(context: click.Context, run: str) -> None:
     """Stop a run on Azure ML."""
+    from ..stores.records import Status
+
     project = _project(context)
     record = _elsewhere(project, run, "Ctrl-C in its terminal stops a run on this machine")
+    [record] = _up_to_date(project, lambda records: [records.run(record.id)])
+    if record.status is not Status.RUNNING:
+        _say(f"{record.id}: there is nothing to stop, it is over: {record.status.value}")
+        return
     project.cancel(record)
     _say(f"{record.id}: stage {record.stage!r} was told to stop it")
 

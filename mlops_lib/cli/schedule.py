@@ -11,7 +11,7 @@ import click
 
 from ..errors import InputError, MlopsError, duration
 from . import _columns, _pairs, _print_json, _project, _say, cli, json_option, set_option, show_error
-from .run import _succeeds
+from .run import _run_and_show
 
 _NAP_S = 1.0  # a machine that slept wakes up late: the clock is asked again and again, not trusted with one long wait
 
@@ -74,9 +74,7 @@ def run_schedule(context: click.Context, file: str, values: tuple[str, ...], now
                                "jobs": jobs, "folder": str(Path.cwd())}
     project.load(file, request["values"])  # what is wrong is told now, not in the night
     if now:
-        if not _succeeds(project, request, as_json=False):
-            context.exit(1)
-        return
+        context.exit(_run_and_show(project, request, as_json=False))
     failed = fired = 0
     last = datetime.now(timezone.utc)
     # One sequence from beginning to end: of a schedule without a start_time, intervals count from here.
@@ -88,7 +86,7 @@ def run_schedule(context: click.Context, file: str, values: tuple[str, ...], now
         _wait(moment)
         fired += 1
         try:
-            failed += not _succeeds(project, request, as_json=False)
+            failed += _run_and_show(project, request, as_json=False) != 0
         except MlopsError as error:
             if error.exit_code == 130:
                 raise

@@ -74,6 +74,9 @@ def test_a_run_that_nobody_waits_for_is_seen_canceled_and_opened_later(shell: Sh
     azure.play.ends = "Canceled"
     listed = shell("runs", "list").stdout.splitlines()
     assert listed[1].split()[:4] == [told["run"], "p", "dev", "canceled"]
+    again = shell("runs", "cancel")
+    assert (again.returncode, again.stderr) == (0, f"{told['run']}: there is nothing to stop, it is over: canceled\n")
+    assert azure.canceled == [told["run"]]
 
 
 def test_ctrl_c_does_not_wait_for_uploads(shell: Shell, azure: ScriptedAzure) -> None:
@@ -106,6 +109,13 @@ def test_a_failed_job_exits_with_one(shell: Shell, azure: ScriptedAzure) -> None
     done = shell("run", "p", "--on", "dev")
     assert done.returncode == 1
     assert "step 'prep' failed on stage 'dev'\n  why: exit code 3" in done.stderr
+
+
+def test_a_job_that_somebody_else_canceled_exits_as_canceled(shell: Shell, azure: ScriptedAzure) -> None:
+    azure.begin(Play(steps={"prep": Step(["Running", "Canceled"])}, ends="Canceled"))
+    done = shell("run", "p", "--on", "dev", "--json")
+    assert done.returncode == 130
+    assert json.loads(done.stdout)["status"] == "canceled"
 
 
 def test_a_stage_that_lacks_something_exits_with_four(shell: Shell, project: Project) -> None:
