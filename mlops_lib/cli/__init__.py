@@ -95,8 +95,7 @@ def _code_of(arguments: Sequence[str] | None) -> int:
     except MlopsError as error:
         show_error(error)
         if "--json" in (sys.argv[1:] if arguments is None else arguments):
-            _print_json({"errors": str(error).splitlines() if not isinstance(error, CompileError) else [
-                str(finding) for finding in error.findings]})
+            _print_json({"errors": [str(one) for one in (error.findings if isinstance(error, CompileError) else (error,))]})
         return error.exit_code
     except (_ReaderGone, BrokenPipeError):
         # Nothing is wrong here. What is left in the buffers must not be tried again at the interpreter's end.

@@ -481,7 +481,9 @@ def test_a_copy_that_fails_is_told_in_the_json_too(copying: Any) -> None:
 
 def test_wrong_input_is_json_too_when_json_is_asked_for(copying: Any) -> None:
     done = copying.mlops("run", "nope", "--json", expect=2)
-    assert json.loads(done.stdout)["errors"][0] == "no pipeline 'nope'"
+    [error] = json.loads(done.stdout)["errors"]  # one text an error, as those of a run that failed
+    assert error == done.stderr.rstrip("\n")
+    assert error.startswith("no pipeline 'nope'\n  why: ")
 
 
 def test_a_path_means_that_file_even_when_it_was_rendered(copying: Any) -> None:
