@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from .engines import Event, Listener, Noticed, RunStarted, StepFinished, StepPrinted, StepStarted
+from .engines import Event, Listener, Noticed, Preparing, RunStarted, StepFinished, StepPrinted, StepStarted
 from .errors import duration
 from .plan import Action
 from .stores.records import Status, StepRecord
@@ -48,7 +48,7 @@ def plain_progress(out: TextIO) -> Listener:
             plan = event.plan
             steps = f"{len(plan.steps)} step{'' if len(plan.steps) == 1 else 's'}"
             print(f"run {event.run}: {steps}, {plan.count(Action.REUSE)} to reuse", file=out)
-        elif isinstance(event, Noticed):
+        elif isinstance(event, Noticed | Preparing):
             print(event.text, file=out)
         elif isinstance(event, StepStarted):
             print(f"{event.step}: started", file=out)
@@ -75,7 +75,7 @@ def live_progress(out: TextIO) -> Iterator[Listener]:
             table.take(event)
             if isinstance(event, Noticed):
                 live.console.print(event.text, markup=False, highlight=False)
-            if isinstance(event, RunStarted | StepFinished):
+            if isinstance(event, Preparing | RunStarted | StepFinished):
                 live.refresh()
 
         yield listen
@@ -86,6 +86,7 @@ class LiveTable:
 
     def __init__(self) -> None:
         self.run = ""
+        self.doing = "planning"  # until the run has a name
         self.begun = time.monotonic()
         self.started: dict[str, float] = {}
         self.finished: dict[str, StepRecord] = {}
@@ -93,7 +94,9 @@ class LiveTable:
         self.names: list[str] = []
 
     def take(self, event: Event) -> None:
-        if isinstance(event, RunStarted):
+        if isinstance(event, Preparing):
+            self.doing = event.text
+        elif isinstance(event, RunStarted):
             self.run, self.names = event.run, list(event.plan.steps)
         elif isinstance(event, StepStarted):
             self.started[event.step] = time.monotonic()
@@ -129,7 +132,8 @@ class LiveTable:
                              Text(self.last_line.get(name, ""), style="dim"))
             else:
                 grid.add_row(Text("·", style="dim"), Text(name, style="dim"), Text(""), Text(""))
-        title = Text(f"{self.run}  {len(self.finished)}/{len(self.names)}  {duration(now - self.begun)}", style="bold")
+        told = f"{self.run}  {len(self.finished)}/{len(self.names)}" if self.run else self.doing
+        title = Text(f"{told}  {duration(now - self.begun)}", style="bold")
         outer = Table.grid()
         outer.add_row(title)
         outer.add_row(grid)

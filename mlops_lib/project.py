@@ -423,6 +423,7 @@ class Project:
             InputError: it may not run there, or Azure ML refused it; StageError: the stage cannot be reached, or lacks
             something; Canceled: the user stopped it, or stopped following it.
         """
+        from .engines import Preparing
         from .engines.azureml.engine import AzureEngine, Wishes
         from .engines.azureml.labels import Labels
         from .engines.azureml.submission import placed, prepare
@@ -430,6 +431,7 @@ class Project:
         from .stores.store import Store
 
         self.check_allowed(name, stage.name)
+        listener(Preparing(f"asking stage {stage.name!r} for what the pipeline needs"))
         store = Store.open(self.root)
         try:
             with Workspace(stage, patience=patience) as workspace:

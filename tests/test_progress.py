@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mlops_lib.engines import Noticed, StepFinished, StepPrinted, StepStarted
+from mlops_lib.engines import Noticed, Preparing, StepFinished, StepPrinted, StepStarted
 from mlops_lib.progress import LiveTable, live_progress, megabytes, outcome, plain_progress
 from mlops_lib.stores.records import Status, StepRecord
 
@@ -180,11 +180,22 @@ def test_a_notice_stands_above_the_live_view() -> None:
     assert "cost: at most [1.00] EUR" in out.getvalue()
 
 
+def test_what_comes_before_the_run_is_told_too() -> None:
+    out = io.StringIO()
+    with live_progress(out):
+        pass
+    assert "planning  " in out.getvalue()
+    with live_progress(out) as listen:
+        listen(Preparing("asking stage 'dev' for what the pipeline needs"))
+    assert "asking stage 'dev' for what the pipeline needs  " in out.getvalue()
+
+
 def test_plain_lines_are_written_at_once() -> None:
     out = io.StringIO()
     listen = plain_progress(out)
+    listen(Preparing("asking"))
     listen(Noticed("cost: at most 1.00 EUR"))
-    assert out.getvalue() == "cost: at most 1.00 EUR\n"
+    assert out.getvalue() == "asking\ncost: at most 1.00 EUR\n"
     out.truncate(0)
     out.seek(0)
     listen(StepStarted("a", "true"))

@@ -82,6 +82,13 @@ class Noticed:
 
 
 @dataclass(frozen=True, slots=True)
+class Preparing:
+    """What is being done before the run starts, which may take a while."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     """The run has a name and a plan."""
 
@@ -114,7 +121,7 @@ class StepFinished:
     error: str = ""
 
 
-Event = Noticed | RunStarted | StepStarted | StepPrinted | StepFinished
+Event = Noticed | Preparing | RunStarted | StepStarted | StepPrinted | StepFinished
 Listener = Callable[[Event], None]
 
 

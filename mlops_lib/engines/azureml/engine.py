@@ -17,7 +17,7 @@ from ...stores.artifacts import remove
 from ...stores.database import translated
 from ...stores.records import RunRecord, Status, StepRecord
 from ...stores.store import Store
-from .. import Listener, Noticed, Outputs, Run, RunOutput, RunStarted
+from .. import Listener, Noticed, Outputs, Preparing, Run, RunOutput, RunStarted
 from . import preflight, resolving, sdk
 from .downloading import download
 from .following import Following, Pace, waiting
@@ -93,6 +93,7 @@ class AzureEngine:
         name = self._submission.name
         record = RunRecord(id=name, pipeline=plan.graph.name, status=Status.RUNNING, started=time.time(), request=request,
                            stage=self._workspace.stage.name, url=self._workspace.studio(name))
+        listener(Preparing(f"uploading to stage {self._workspace.stage.name!r} what it lacks, and submitting"))
         try:
             if not self._exists():
                 start()

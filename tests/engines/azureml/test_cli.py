@@ -46,10 +46,11 @@ def test_a_run_on_a_stage_reads_as_one_on_this_machine(shell: Shell, azure: Scri
     assert done.returncode == 0, done.stderr
     [name] = azure.puts
     lines = done.stderr.splitlines()
-    assert lines[0] == f"run {name}: 2 steps, 0 to reuse"
+    assert lines[:3] == ["asking stage 'dev' for what the pipeline needs",
+                         "uploading to stage 'dev' what it lacks, and submitting", f"run {name}: 2 steps, 0 to reuse"]
     assert {"prep: started", "prep | ready", "prep: done (15 s)", "train: done (15 s)"} <= set(lines)
     assert lines[-1] == f"completed in 1 min 00 s (2 completed); see: mlops runs show {name}"
-    assert all(line.startswith(("run ", "prep", "train", "note: in a browser: ", "completed")) for line in lines), \
+    assert all(line.startswith(("asking ", "uploading ", "run ", "prep", "train", "note: in a browser: ", "completed")) for line in lines), \
         "the SDK has said something"
     assert shell("runs", "logs", name, "prep", "--offline").stdout == "ready\n"
 
@@ -123,7 +124,7 @@ def test_a_stage_that_lacks_something_exits_with_four(shell: Shell, project: Pro
     path.write_text(path.read_text().replace("azureml:cpu", "azureml:gpu"))
     done = shell("run", "p", "--on", "dev")
     assert done.returncode == 4
-    assert done.stderr.startswith("stage 'dev' lacks something that the pipeline needs\n  why: no compute 'gpu'")
+    assert "\nstage 'dev' lacks something that the pipeline needs\n  why: no compute 'gpu'" in done.stderr
 
 
 def test_a_training_does_not_run_on_prod(shell: Shell) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from mlops_lib.emulator import Fault
 from mlops_lib.emulator.wire import Request, Response
-from mlops_lib.engines import Event, Noticed, Run, RunStarted, StepFinished, StepPrinted, StepStarted
+from mlops_lib.engines import Event, Noticed, Preparing, Run, RunStarted, StepFinished, StepPrinted, StepStarted
 from mlops_lib.engines.azureml import preflight
 from mlops_lib.engines.azureml.following import Pace
 from mlops_lib.engines.azureml.transport import Patience
@@ -444,8 +444,8 @@ def test_a_job_is_followed_as_events_logs_and_records(project: Project, stage: S
     run = submit(project, stage, follow=True, listener=events.append)
     assert run.status is Status.COMPLETED
     assert run.seconds == 60.5
-    assert isinstance(events[0], RunStarted)
-    told = [(type(event), event.step) for event in events[1:] if not isinstance(event, RunStarted)]
+    assert [type(event) for event in events[:3]] == [Preparing, Preparing, RunStarted]
+    told = [(type(event), event.step) for event in events[3:] if not isinstance(event, Noticed | Preparing | RunStarted)]
     assert told.index((StepStarted, "prep")) < told.index((StepPrinted, "prep")) < told.index((StepFinished, "prep"))
     assert (StepStarted, "train") not in told, "what was reused did not start"
     assert [event.lines for event in events if isinstance(event, StepPrinted)] == [("rows: 3", "ready")]
