@@ -250,6 +250,19 @@ class Catalogue:
             self._by_name[kind] = found
         return self._by_name[kind]
 
+    def makers(self, asset: str) -> tuple[str, ...]:
+        """The names of the pipelines in ``pipelines/`` that have an output of that name: those that make the least first."""
+        found = []
+        folder = self.root / "pipelines"
+        for path in self.project_files(folder) if folder.is_dir() else ():
+            value = self._peek(path)
+            outputs = value.get("outputs") if isinstance(value, document.Table) else None
+            made = [name.text for output in outputs.entries.values() if isinstance(output, document.Table)
+                    and isinstance(name := output.get("name"), document.Scalar)] if isinstance(outputs, document.Table) else []
+            if asset in made and path.parent == folder:
+                found.append((len(made), path.stem))
+        return tuple(name for _, name in sorted(found))
+
     def _peek(self, path: Path) -> document.Value | None:
         try:
             return self.content(path)

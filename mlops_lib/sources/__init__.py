@@ -180,7 +180,12 @@ class Sources:
                                      place=written.place)
                 return self._follow(replace(value, path=written.path, folder=written.folder))
         kind = next((kind for kind in kinds if self._store.assets.versions(kind, name)), kinds[0])
-        return _Local(self._store.folder / self._store.assets.find(kind, name, version or "latest").path, writable=False)
+        try:
+            return _Local(self._store.folder / self._store.assets.find(kind, name, version or "latest").path, writable=False)
+        except InputError as error:
+            if (makers := self._catalogue.makers(name)) and not self._store.assets.versions(kind, name):
+                error.fix = f"make it first: mlops run {' or '.join(makers)}"
+            raise
 
     def _champion(self, path: str, name: str, label: str) -> _Local:
         """The champion of a stage: the label is the stage's name, or ``champion`` for that of the stage in question."""

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ...catalogue import Catalogue, parse_asset
-from ...errors import InputError, MlopsError, Place, StageError, did_you_mean, duration, listing
+from ...errors import InputError, MlopsError, Place, StageError, did_you_mean, duration, listing, nearest
 from ...graph import External, Graph
 from ...infra import Stage
 from ...references import DatastorePath, parse_reference
 from ...spec import MODEL_TYPES, Environment, PipelineComponent, PipelineJob
 from ...spec.ports import NOWHERE
+from ...stores.mapped import version_order
 from . import sdk
 from .blobs import Blobs
 from .reaching import unreached
 from .workspace import Workspace
 
+_VERSION: Final = "2024-10-01"
 _BUILT_IN: Final = ("serverless", "local")
 _DATASTORES: Final = ("workspaceblobstore", "workspaceartifactstore", "workspaceworkingdirectory", "workspacefilestore")
 
@@ -55,6 +57,7 @@ def _at(place: Place) -> str:
 
 _SEGMENTS: Final[Mapping[str, str]] = {"compute": "computes", "datastore": "datastores", "data asset": "data",
                                        "model": "models", "environment": "environments", "component": "components"}
+_REGISTERED: Final = ("data asset", "model", "environment", "component")
 
 
 def named(job: PipelineJob, graph: Graph) -> tuple[Named, ...]:
@@ -114,9 +117,13 @@ def _of_data(given: External, job: str) -> Iterator[Named]:
 
 
 class _Look(NamedTuple):
-    """What came of looking for something: what lacks, in words; or the file of an environment that is to be registered."""
+    """What came of looking for something: what lacks, in words; or the file of an environment that is to be registered.
+
+    *see* is the command that shows what there is of its kind.
+    """
 
     lack: str = ""
+    see: str = ""
     unregistered: Path | None = None
 
 
@@ -143,20 +150,23 @@ def check(workspace: Workspace, job: PipelineJob, graph: Graph, catalogue: Catal
     tasks += [lambda one=one: _look(workspace, one, catalogue) for one in named(job, graph)]  # type: ignore[misc]
     if now:
         tasks += [lambda one=one: _Look(_nothing_at(workspace, one)) for one in _read(graph)]  # type: ignore[misc]
-    lacks = [*_without_compute(workspace.stage, graph), *_judged(workspace, workspace.each(lambda task: task(), tasks))]
+    lacks = [*(_Look(lack) for lack in _without_compute(workspace.stage, graph)),
+             *_judged(workspace, workspace.each(lambda task: task(), tasks))]
     if lacks:
+        stage = workspace.stage.name
         many = "" if len(lacks) == 1 else f" {len(lacks)} things"
-        raise StageError(f"stage {workspace.stage.name!r} lacks{many or ' something'} that the pipeline needs",
-                         why="\n       ".join(lacks), fix=f"see: mlops stage show {workspace.stage.name}")
+        see = dict.fromkeys(look.see or f"mlops stage show {stage}" for look in lacks)
+        raise StageError(f"stage {stage!r} lacks{many or ' something'} that the pipeline needs",
+                         why="\n       ".join(look.lack for look in lacks), fix=f"see: {'; '.join(see)}")
 
 
 def lacking(workspace: Workspace, things: Sequence[Named], catalogue: Catalogue) -> list[str]:
     """What of *things* a workspace lacks, in words; when nothing, environments of the project's are registered there."""
-    return _judged(workspace, workspace.each(lambda one: _look(workspace, one, catalogue), things))
+    return [look.lack for look in _judged(workspace, workspace.each(lambda one: _look(workspace, one, catalogue), things))]
 
 
-def _judged(workspace: Workspace, looks: Sequence[_Look]) -> list[str]:
-    lacks = [look.lack for look in looks if look.lack]
+def _judged(workspace: Workspace, looks: Sequence[_Look]) -> list[_Look]:
+    lacks = [look for look in looks if look.lack]
     if not lacks:
         workspace.each(lambda path: _register(workspace, path), [look.unregistered for look in looks if look.unregistered])
     return lacks
@@ -165,10 +175,11 @@ def _judged(workspace: Workspace, looks: Sequence[_Look]) -> list[str]:
 def _look(workspace: Workspace, one: Named, catalogue: Catalogue) -> _Look:
     segment = f"{_SEGMENTS[one.kind]}/{one.name}" + (f"/versions/{one.version}" if one.version else "")
     found = workspace.find(segment, doing=f"look for {one.kind} {one.name!r}{one.wanted}")
+    see = f"mlops {_SEGMENTS[one.kind]} list --on {workspace.stage.name}" if one.kind in _REGISTERED else ""
     if found is not None:
-        return _Look(_unfit(one, found.get("properties") or {}))
+        return _Look(_unfit(one, found.get("properties") or {}), see)
     path = _of_project(one, catalogue) if one.kind == "environment" else None
-    return _Look(unregistered=path) if path is not None else _Look(f"no {one}{_hint(workspace.stage, one, catalogue)}")
+    return _Look(unregistered=path) if path is not None else _Look(f"no {one}{_hint(workspace, one, catalogue)}", see)
 
 
 def _unfit(one: Named, properties: Mapping[str, Any]) -> str:
@@ -181,17 +192,38 @@ def _unfit(one: Named, properties: Mapping[str, Any]) -> str:
     return ""
 
 
-def _hint(stage: Stage, one: Named, catalogue: Catalogue) -> str:
+def _hint(workspace: Workspace, one: Named, catalogue: Catalogue) -> str:
+    stage = workspace.stage
     if one.kind == "compute" and one.name in stage.computes and stage.computes[one.name].kind == "kubernetes":
         return f"; it is to be attached: mlops stage configure {stage.name}"
     names = {"compute": stage.computes, "datastore": stage.datastores}.get(one.kind)
     if names is not None:
         return f"; Terraform made {listing(sorted(names))}: {did_you_mean(one.name, [*names, *_DATASTORES])}" if names else \
             "; Terraform made none"
-    if one.kind == "component":
-        file = catalogue.names("components").get(one.name)
-        return f"; register it: mlops components register {catalogue.display(file)} --on {stage.name}" if file else ""
-    return f"; run the pipeline that registers it: mlops run PIPELINE --on {stage.name}" if one.kind != "environment" else ""
+    if one.version is not None and (versions := _names(workspace, one, f"/{one.name}/versions")):
+        return f"; there is {'version' if len(versions) == 1 else 'are versions'} {listing(versions)}"
+    if one.kind == "component" and (file := catalogue.names("components").get(one.name)):
+        return f"; register it: mlops components register {catalogue.display(file)} --on {stage.name}"
+    if one.kind in ("data asset", "model"):
+        asset = catalogue.asset("model" if one.kind == "model" else "data", one.name, one.version)
+        if asset is not None:
+            return f"; register it: mlops {_SEGMENTS[one.kind]} register {asset.place.file} --on {stage.name}"
+        if makers := catalogue.makers(one.name):
+            return f"; make it first: {' or '.join(f'mlops run {maker} --on {stage.name}' for maker in makers)}"
+    if similar := nearest(one.name, _names(workspace, one)):
+        return f": {similar}"
+    return "" if one.kind in ("component", "environment") else \
+        f"; run the pipeline that registers it: mlops run PIPELINE --on {stage.name}"
+
+
+def _names(workspace: Workspace, one: Named, below: str = "") -> list[str]:
+    """The names of a kind, or the versions of one, that a workspace has, as far as it tells."""
+    try:
+        look = workspace.look_at_all(f"{workspace.path}/{_SEGMENTS[one.kind]}{below}", version=_VERSION,
+                                     doing=f"look for {one.kind} {one.name!r}", listViewType="ActiveOnly")
+    except StageError:
+        return []  # that it lacks is known without
+    return sorted((str(item["name"]) for item in look.found or ()), key=version_order)
 
 
 def _of_project(one: Named, catalogue: Catalogue) -> Path | None:

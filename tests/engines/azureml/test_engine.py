@@ -234,7 +234,7 @@ stage 'dev' lacks 3 things that the pipeline needs
   why: no datastore 'rwa' (pipelines/p.yml:4:11); Terraform made raw: did you mean 'raw'?
        no compute 'gpu' (pipelines/p.yml:4:11) for jobs 'prep', 'train'; Terraform made cpu: did you mean 'cpu'?
        no data asset 'rows' version 3 (pipelines/p.yml:6:33) for job 'prep'; run the pipeline that registers it: mlops run PIPELINE --on dev
-  fix: see: mlops stage show dev"""
+  fix: see: mlops stage show dev; mlops data list --on dev"""
     assert not [call for call in azure.told() if call.startswith(("PUT", "POST"))]
 
 
@@ -278,6 +278,27 @@ def test_a_storage_account_that_cannot_be_reached_is_found_out_in_a_second(
     assert f"the storage account 'stelsewhere' cannot be reached at stelsewhere.blob.core.windows.net: {why}" in caught.value.why
     assert not [call for call in azure.told() if call.startswith(("PUT", "POST"))]
     assert caught.value.exit_code == 4
+
+
+def test_data_that_a_workspace_lacks_is_told_with_what_there_is_or_what_makes_it(project: Project, stage: Stage) -> None:
+    path = project.root / "pipelines" / "p.yml"
+    text = path.read_text()
+
+    def said(reference: str) -> str:
+        path.write_text(text.replace("path: ../data", f"path: {reference}"))
+        with pytest.raises(StageError, match="lacks something") as caught:
+            submit(project, stage)
+        assert caught.value.fix == "see: mlops data list --on dev"
+        return caught.value.why.partition(" for job 'prep'")[2]
+
+    assert said("azureml:rows:3") == "; run the pipeline that registers it: mlops run PIPELINE --on dev"
+    (project.root / "pipelines" / "make.yml").write_text(text.replace("jobs:\n", "outputs: {o: {type: uri_folder, name: rows}}\njobs:\n", 1))
+    assert said("azureml:rows@latest") == "; make it first: mlops run make --on dev"
+    (project.root / "data" / "rows.yml").write_text("name: rows\ntype: uri_folder\npath: .\n")
+    assert said("azureml:rows") == "; register it: mlops data register data/rows.yml --on dev"
+    project.register("data", [project.root / "data/rows.yml"], on=stage)
+    assert said("azureml:rows:3") == "; there is version 1"
+    assert said("azureml:rwos") == ": did you mean 'rows'?"
 
 
 def test_components_that_a_workspace_lacks_are_told_with_what_registers_them(project: Project, stage: Stage, azure: ScriptedAzure) -> None:

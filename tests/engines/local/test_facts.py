@@ -38,6 +38,15 @@ def test_the_facts_are_digests_of_content(copying: Any) -> None:
     assert ground(copying.root).facts.data != before.facts.data
 
 
+def test_data_that_nobody_made_yet_names_the_pipelines_that_do(project: Callable[..., Any]) -> None:
+    shop = data_project(project(), "uri_folder", "azureml:flights@latest")
+    for name, more in (("whole", "more: {type: uri_folder, name: others}, "), ("prepare", "")):
+        shop.write(f"pipelines/{name}.yml", f"type: pipeline\noutputs: {{{more}o: {{type: uri_folder, name: flights}}}}\njobs: {{}}\n")
+    with pytest.raises(InputError) as caught:
+        ground(shop.root)
+    assert caught.value.fix == "make it first: mlops run prepare or whole"
+
+
 def test_steps_of_one_code_share_its_files(project: Callable[..., Any]) -> None:
     shop = project()
     shop.component("c", "echo ${{inputs.n}}", inputs={"n": "integer"}, code={"a.sh": "1", "b.sh": "2"})
