@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from . import document
 from .binding import PipelinePort, names_the_firing
 from .checks import check_component, check_pipeline, check_submission, connects
 from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, is_slip, listing, nearest
 from .inspection import DEFAULT_LIMITS, Inspector, Limits, is_local, local_code, local_path, nearby
-from .references import NO_MAPPINGS, AssetReference, Mappings, parse_reference
+from .references import NO_MAPPINGS, AssetReference, Mappings, parse_asset, parse_reference
 from .rules.conda import check_conda
 from .rules.storage import check_datastore
 from .spec import (
@@ -52,24 +51,7 @@ _YAML = (".yml", ".yaml")
 _USUAL_BYTES = 1 << 16
 _MARKS = frozenset({"pyvenv.cfg", PROJECT_FILE})
 _LEFT_OUT = frozenset({"node_modules", "__pycache__", "venv", "build", "dist", "site-packages"})
-_ASSET = re.compile(r"azureml:(?P<name>[^:@/]+)(?:@(?P<label>[^:@/]+)|:(?P<version>[^:@/]+))?")
 
-
-class AssetName(NamedTuple):
-    """``azureml:name:version`` or ``azureml:name@label``; exactly one of version and label is set."""
-
-    name: str
-    version: str | None
-    label: str | None
-
-
-def parse_asset(text: str) -> AssetName | None:
-    """The asset that *text* names; None when it is another kind of reference (a path, a registry …)."""
-    match = _ASSET.fullmatch(text.strip())
-    if match is None:
-        return None
-    label, version = match["label"], match["version"]
-    return AssetName(match["name"], version, label or (None if version else "latest"))
 
 
 _NOT_A_COMPONENT = {PipelineJob: "it is a pipeline job; a component of type pipeline declares ports instead of values",
@@ -662,13 +644,9 @@ class Catalogue:
 
     def used(self) -> list[Used]:
         """The computes, datastores and endpoints that the files looked at so far name."""
-        from .infra import Used
+        from .infra.usage import used_in
 
-        found: list[tuple[str, str, Place]] = []
-        for path, value in self._parsed.items():
-            if path in self._specs and isinstance(value, document.Table):
-                _collect_used(value, "", found)
-        return [Used(*names) for names in found]
+        return used_in(value for path, value in self._parsed.items() if path in self._specs)
 
     def _served(self, kind: str, endpoint: str | None) -> set[str]:
         """The names of the project's endpoints, or of its deployments to one."""
@@ -786,28 +764,6 @@ def _moved(job: Job, folder: str) -> Job:
     if isinstance(environment, str) and environment.startswith("file:"):
         environment = f"file:{local_path(environment, folder)}"
     return dataclasses.replace(job, inputs=inputs, environment=environment)
-
-
-_DATASTORE = re.compile(r"azureml://(?:subscriptions/[^ ]+/)?datastores/([A-Za-z0-9_-]+)(?:/|$)")
-_NAMED_IN = {"compute": "compute", "default_compute": "compute", "default_datastore": "datastore", "datastore": "datastore"}
-
-
-def _collect_used(value: document.Value, key: str, found: list[tuple[str, str, Place]]) -> None:
-    if isinstance(value, document.Table):
-        for inner_key, inner in value.entries.items():
-            _collect_used(inner, inner_key, found)
-    elif isinstance(value, document.Items):
-        for inner in value.items:
-            _collect_used(inner, key, found)
-    elif isinstance(value.value, str):
-        text = value.value
-        kind = _NAMED_IN.get(key)
-        if kind is not None and text.startswith("azureml:") and "${{" not in text and "/" not in text:
-            found.append((kind, text.removeprefix("azureml:"), value.place))
-        elif match := _DATASTORE.match(text):
-            found.append(("datastore", match[1], value.place))
-        elif key == "endpoint_name":
-            found.append(("endpoint", text, value.place))
 
 
 def _is_asset(value: document.Value | None, kind: str) -> bool:

@@ -19,6 +19,7 @@ _ASSET = (r"azureml:/{1,2}(?:registries/(?P<registry>[^/]+)/|"
           rf"{_OF_WORKSPACE}|locations/[^/]+/workspaces/(?P<id>[^/]+)/)"
           r"(?P<kind>components|data|environments|models)/(?P<name>[^/:@]+)/"
           r"(?:versions/(?P<version>[^/]+)|labels/(?P<label>[^/]+))/?")
+_NAMED = r"azureml:(?P<name>[^:@/]+)(?:@(?P<label>[^:@/]+)|:(?P<version>[^:@/]+))?"
 _SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*):"
 
 
@@ -47,6 +48,14 @@ class AssetReference(NamedTuple):
     label: str | None
 
 
+class AssetName(NamedTuple):
+    """``azureml:name:version`` or ``azureml:name@label``; exactly one of version and label is set."""
+
+    name: str
+    version: str | None
+    label: str | None
+
+
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -69,6 +78,15 @@ class Mappings(NamedTuple):
 
 
 NO_MAPPINGS = Mappings()
+
+
+def parse_asset(text: str) -> AssetName | None:
+    """The asset that *text* names; None when it is another kind of reference (a path, a registry …)."""
+    match = re.fullmatch(_NAMED, text.strip())
+    if match is None:
+        return None
+    label, version = match["label"], match["version"]
+    return AssetName(match["name"], version, label or (None if version else "latest"))
 
 
 def parse_reference(text: str) -> DatastorePath | AssetReference | None:

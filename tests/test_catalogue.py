@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mlops_lib.catalogue import AssetName, Catalogue, code_of, parse_asset
+from mlops_lib.catalogue import Catalogue, code_of
 from mlops_lib.document import unparse
 from mlops_lib.errors import CompileError, Finding, InputError, Severity
 from mlops_lib.graph import build
@@ -59,26 +59,6 @@ def shop(tmp_path: Path) -> Shop:
 
 
 # --- asset names and paths -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("azureml:flights:3", AssetName("flights", "3", None)),
-        ("azureml:flights@latest", AssetName("flights", None, "latest")),
-        ("azureml:flights@prod", AssetName("flights", None, "prod")),
-        ("azureml:flights", AssetName("flights", None, "latest")),
-        (" azureml:a.b-c_d:1.0 ", AssetName("a.b-c_d", "1.0", None)),
-        ("azureml://registries/r/components/c/versions/1", None),
-        ("azureml://datastores/d/paths/x", None),
-        ("./data", None),
-        ("flights:3", None),
-        ("azureml:", None),
-        ("azureml:a:1@latest", None),
-    ],
-)
-def test_an_asset_is_told_from_a_path(text: str, name: AssetName | None) -> None:
-    assert parse_asset(text) == name
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 import pytest
 
 from mlops_lib.references import (
+    AssetName,
     AssetReference,
     DatastorePath,
     Mappings,
     escapes,
     holds_secret,
     how_to_map,
+    parse_asset,
     parse_reference,
     redacted,
     scheme_of,
@@ -108,3 +110,23 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_a_scheme_is_told_from_a_path() -> None:
     assert [scheme_of(text) for text in ("HTTPS://x", "abfss://c@a/x", "azureml:x:1", "data/x", "./a:b", "/x")] == [
         "https", "abfss", "azureml", "", "", ""]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("azureml:flights:3", AssetName("flights", "3", None)),
+        ("azureml:flights@latest", AssetName("flights", None, "latest")),
+        ("azureml:flights@prod", AssetName("flights", None, "prod")),
+        ("azureml:flights", AssetName("flights", None, "latest")),
+        (" azureml:a.b-c_d:1.0 ", AssetName("a.b-c_d", "1.0", None)),
+        ("azureml://registries/r/components/c/versions/1", None),
+        ("azureml://datastores/d/paths/x", None),
+        ("./data", None),
+        ("flights:3", None),
+        ("azureml:", None),
+        ("azureml:a:1@latest", None),
+    ],
+)
+def test_an_asset_is_told_from_a_path(text: str, name: AssetName | None) -> None:
+    assert parse_asset(text) == name

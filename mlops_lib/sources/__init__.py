@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from ..catalogue import Catalogue, parse_asset
+from ..catalogue import Catalogue
 from ..errors import InputError, MlopsError, Refused, StageError, did_you_mean
 from ..graph import External
 from ..inspection import is_local, local_path
@@ -22,6 +22,7 @@ from ..references import (
     DatastorePath,
     escapes,
     how_to_map,
+    parse_asset,
     parse_reference,
     redacted,
     scheme_of,

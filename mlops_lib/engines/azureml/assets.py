@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from ...catalogue import Catalogue, parse_asset
+from ...catalogue import Catalogue
 from ...errors import InputError, StageError, did_you_mean, listing
+from ...references import parse_asset
 from ...spec import CommandComponent
 from ..assets import SEGMENTS, Registered, Wanted
 from . import preflight, sdk

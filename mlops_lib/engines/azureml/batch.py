@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from ...catalogue import parse_asset
 from ...errors import InputError, did_you_mean
+from ...references import parse_asset
 from .endpoint import Endpoint
 from .workspace import Workspace
 

@@ -8,12 +8,13 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ...catalogue import Catalogue, parse_asset
+from ...catalogue import Catalogue
 from ...errors import InputError, StageError, did_you_mean, listing
 from ...fingerprint import Facts
 from ...graph import External, Graph, Step
 from ...inspection import is_local, local_path
 from ...plan import Action, Plan, PlannedStep
+from ...references import parse_asset
 from ...spec import DATA_TYPES, MODEL_TYPES, CommandComponent, Input, Job, JobOutput, PipelineJob, value_problem
 from ...stores.store import Store
 from .. import Listener, Run

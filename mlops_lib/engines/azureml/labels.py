@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from ...catalogue import parse_asset
 from ...errors import InputError, MlopsError, Place, StageError, did_you_mean
 from ...infra import Stage
 from ...promotions import read_lineage
+from ...references import parse_asset
 from ...spec import MODEL_TYPES, CommandComponent, Data, Environment, InputValue, Job, PipelineJob
 from ...spec.ports import NOWHERE
 from ...stores.models import CHAMPION, ModelVersion, champion_of

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ...catalogue import Catalogue, parse_asset
+from ...catalogue import Catalogue
 from ...errors import InputError, MlopsError, Place, StageError, did_you_mean, duration, listing, nearest
 from ...graph import External, Graph
 from ...infra import Stage
-from ...references import DatastorePath, parse_reference
+from ...references import DatastorePath, parse_asset, parse_reference
 from ...spec import MODEL_TYPES, Environment, PipelineComponent, PipelineJob
 from ...spec.ports import NOWHERE
 from ...stores.mapped import version_order
