@@ -15,6 +15,7 @@ from .errors import (
     Finding,
     InputError,
     MlopsError,
+    StageError,
     did_you_mean,
     listing,
     nearest,
@@ -526,7 +527,7 @@ class Project:
             into: Gets what is recorded of each now, by its id.
 
         Returns:
-            Why some could not be asked; a stage that does not answer is tried once.
+            Why some could not be asked, or not everything; a stage that does not answer is tried once.
         """
         from .engines.azureml.past import refresh
         from .engines.azureml.problems import answered
@@ -545,7 +546,7 @@ class Project:
                     with Workspace(self.stage(name, outputs=outputs)) as workspace:
                         for run in some:
                             try:
-                                into[run.id] = refresh(workspace, run, store)
+                                into[run.id] = refresh(workspace, run, store, lambda told: problems.append(StageError(told)))
                             except MlopsError as error:
                                 problems.append(error)
                                 if not answered(error):

@@ -124,9 +124,14 @@ class Following:
         try:
             found = self._history.outputs(self._job, outputs)
         except MlopsError as error:
-            self.notices.append(f"where the outputs are is not known: {error.why or error.what}")
+            self._notice("where the outputs are is not known", error)
             return {}
         return {name: _short(address) for name, address in sorted(found.items())}
+
+    def _notice(self, what: str, error: MlopsError) -> None:
+        notice = f"{what}: {error.why or error.what}"
+        if not any(known.startswith(f"{what}: ") for known in self.notices):  # each refusal has a number of its own
+            self.notices.append(notice)
 
     def _settled(self, name: str, step: State) -> bool:
         """Whether all that is to say of a step's job has been told: a newer one, or one that goes on, has news."""
@@ -146,10 +151,12 @@ class Following:
         state = self._history.details(step.id)
         objective = self._nodes.objective(name)
         if objective is None:
-            self._logs[name].bring(self._history, state)
+            self._logs[name].bring(self._history, state,
+                                   lambda error: self._notice(f"what {name!r} prints is not all known", error))
             return state
         if name not in self._sweeps:
-            self._sweeps[name] = Trials(self._workspace, self._history, self._nodes, self._store, self._steps[name], objective)
+            self._sweeps[name] = Trials(self._workspace, self._history, self._nodes, self._store, self._steps[name], objective,
+                                        self._notice)
         self._logged[name] = self._sweeps[name].look(replace(state, status=step.status), self._logs[name])
         return state
 
@@ -159,7 +166,7 @@ class Following:
             try:
                 return self._measures.of(over[name])
             except MlopsError as error:
-                self.notices.append(f"the metrics of {name!r} are not known: {error.why or error.what}")
+                self._notice(f"the metrics of {name!r} are not known", error)
                 return NOTHING
 
         for name, logged in zip(over, self._workspace.each(read, over), strict=True):

@@ -24,6 +24,7 @@ _STATES: Final[Mapping[str, Status]] = {
 }
 OVER: Final = (Status.COMPLETED, Status.REUSED, Status.FAILED, Status.CANCELED, Status.SKIPPED)
 _STORAGE: Final = "https://storage.azure.com/.default"
+_PIECE: Final = 4 << 20  # bytes of a log at once
 _USUAL: Final = ("azureml", "dataset")  # folders of the default datastore for outputs without a path of their own
 # What a step prints, as Azure ML names the files today and named them before; of several processes the first.
 _LOGS: Final = (r"user_logs/std_log(?:_process_0+)?(?:_rank_0)?\.txt", r"user_logs/.*\.txt",
@@ -132,17 +133,28 @@ class History:
                               if blobs.has(f"{folder}/{run}/{name}/", seconds=self._workspace.patience.call)})
         return found
 
-    def printed(self, url: str, start: int) -> bytes:
-        """What a log has from the byte *start* on; nothing while it does not exist."""
-        def read() -> bytes:
-            status, content = self._workspace.raw(url, start=start)
-            if status in (401, 403, 409):  # not signed: stores without keys
-                status, content = self._workspace.raw(url, start=start, token_for=_STORAGE)
-            if status == 206:
-                return content
-            return content[start:] if status == 200 else b""
+    def printed(self, url: str, start: int) -> Iterator[bytes]:
+        """What a log has from the byte *start* on, in pieces; nothing while it does not exist.
 
-        return self._workspace.call("read a log", read)
+        Raises:
+            StageError: it cannot be read.
+        """
+        more = True
+        while more:
+            piece = self._workspace.call("read a log", lambda start=start: self._piece(url, start))  # type: ignore[misc]
+            yield piece
+            start, more = start + len(piece), len(piece) >= _PIECE
+
+    def _piece(self, url: str, start: int) -> bytes:
+        response = self._workspace.raw(url, start=start, size=_PIECE)
+        if response.status_code in (401, 403, 409):  # not signed: stores without keys
+            response = self._workspace.raw(url, start=start, size=_PIECE, token_for=_STORAGE)
+        if response.status_code in (404, 416):  # not there yet, or no longer than it was
+            return b""
+        if response.status_code not in (200, 206):
+            raise sdk.module("azure.core.exceptions").HttpResponseError(response=response)
+        content: bytes = response.content
+        return content[start:] if response.status_code == 200 else content
 
     @property
     def _api(self) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from ...errors import MlopsError
 from ...stores.records import StepRecord
 from ..local.logs import Follower, tail
 from .history import History, State
+from .problems import judged
 
 
 class Log:
@@ -34,11 +36,21 @@ class Log:
     def size(self) -> int:
         return self._path.stat().st_size if self._path.exists() else 0
 
-    def bring(self, history: History, state: State) -> None:
-        """Add what a job has printed since the last time."""
-        if state.log is not None:
-            known = self.size
-            self._add(history.printed(state.log[1], known), at=known)
+    def bring(self, history: History, state: State, refused: Callable[[MlopsError], None]) -> None:
+        """Add what a job has printed since the last time; *refused* hears why it may not be read, which fails nothing.
+
+        Raises:
+            StageError: it cannot be read now.
+        """
+        known = self.size
+        try:
+            for piece in history.printed(state.log[1], known) if state.log is not None else ():
+                self._add(piece, at=known)
+                known += len(piece)
+        except MlopsError as error:
+            if not judged(error):
+                raise
+            refused(error)
 
     def tell(self, lines: Iterable[str]) -> None:
         """Add those lines that it has not yet; before its colon a line says whom it is about, and those are told in order."""

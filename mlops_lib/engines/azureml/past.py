@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from ...errors import StageError
@@ -13,13 +14,21 @@ from .following import Following
 from .workspace import Workspace
 
 
-def refresh(workspace: Workspace, record: RunRecord, store: Store) -> RunRecord:
-    """What is recorded of a run, brought up to date: its steps, their logs, and itself.
+def refresh(workspace: Workspace, record: RunRecord, store: Store, tell: Callable[[str], None]) -> RunRecord:
+    """What is recorded of a run, brought up to date: its steps, their logs, and itself; *tell* hears what could not be.
 
     Raises:
         StageError: the stage cannot be reached, or does not tell.
     """
     following = Following(workspace, record.id, store.records.nodes(record.id), store)
+    try:
+        return _refreshed(workspace, record, store, following)
+    finally:
+        for notice in following.notices:
+            tell(notice)
+
+
+def _refreshed(workspace: Workspace, record: RunRecord, store: Store, following: Following) -> RunRecord:
     try:
         state = following.look(lambda event: None)
     except StageError:

@@ -89,6 +89,11 @@ def denied(error: MlopsError) -> bool:
     return any(_status(link) in (401, 403) for link in _chain(error))
 
 
+def judged(error: MlopsError) -> bool:
+    """Whether Azure has refused what was asked, and not just not been able to answer: to ask again would change nothing."""
+    return any(400 <= (_status(link) or 0) < 500 and _status(link) not in (408, 429) for link in _chain(error))
+
+
 def raced(error: BaseException) -> bool:
     """Whether somebody else has brought the same content a moment earlier: the next attempt finds it there."""
     return _code(_root(error)) == "BlobAlreadyExists"

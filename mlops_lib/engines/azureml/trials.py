@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,12 +40,13 @@ class Trials:
         store: Gets their records and logs; it may have some already.
         sweep: The sweep's record.
         objective: What they are judged by.
+        notice: Hears what could not be found out, and why.
     """
 
     def __init__(self, workspace: Workspace, history: History, nodes: Nodes, store: Store, sweep: StepRecord,
-                 objective: Objective) -> None:
+                 objective: Objective, notice: Callable[[str, MlopsError], None]) -> None:
         self._workspace, self._history, self._nodes, self._store = workspace, history, nodes, store
-        self._measures, self._sweep, self._objective = Measures(workspace), sweep, objective
+        self._measures, self._sweep, self._objective, self._notice = Measures(workspace), sweep, objective, notice
         records = {step.name: step for step in store.records.steps(sweep.run)}
         self._seen = {trial.number: _Seen(trial, records[trial.step])
                       for trial in store.records.trials(sweep.run, sweep.name) if trial.step in records}
@@ -97,7 +98,8 @@ class Trials:
         if state.status in (*_RAN, Status.RUNNING):
             record = replace(record, reason="")
         log = Log(self._store.folder, record)
-        log.bring(self._history, self._history.details(state.id))
+        log.bring(self._history, self._history.details(state.id),
+                  lambda error: self._notice(f"what the trials of {self._sweep.name!r} print is not all known", error))
         logged, curve = self._logged(state) if state.over else (NOTHING, ())
         trial = TrialRecord(run=record.run, sweep=self._sweep.name, number=number, step=step, curve=curve,
                             parameters=_parameters(state, above), metric=self._objective.metric, goal=self._objective.goal)
@@ -108,7 +110,8 @@ class Trials:
         metric = self._objective.metric
         try:
             logged = self._measures.of(state.id)
-        except MlopsError:
+        except MlopsError as error:
+            self._notice(f"the metrics of the trials of {self._sweep.name!r} are not all known", error)
             return NOTHING, ()
         curve: tuple[float, ...] = ()
         if metric in logged.metrics:

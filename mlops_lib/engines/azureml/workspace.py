@@ -322,21 +322,22 @@ class Workspace:
             f"https://{account}.blob.{suffix}", name, credential=self._credential, transport=self._transport, retry_total=0,
             max_single_put_size=block, max_block_size=block, max_single_get_size=block, max_chunk_get_size=block)
 
-    def raw(self, url: str, *, start: int = 0, token_for: str = "") -> tuple[int, bytes]:
-        """The status and the bytes from *start* on of a file that a signed URL names.
+    def raw(self, url: str, *, start: int, size: int, token_for: str = "") -> Any:
+        """The answer, read, to who wants *size* bytes from *start* on of a file that a signed URL names; it may be a refusal.
 
         Args:
             url: As Azure gave it.
             start: How many bytes are known already.
+            size: How many more are wanted at most.
             token_for: A scope whose token goes along; none by default, since the URL is signed.
         """
         rest = sdk.module("azure.core.rest")
-        headers = {"Range": f"bytes={start}-", "x-ms-version": "2023-11-03"} if start or token_for else {}
+        headers = {"Range": f"bytes={start}-{start + size - 1}", "x-ms-version": "2023-11-03"}
         if token_for:
             headers["Authorization"] = f"Bearer {self._credential.get_token(token_for).token}"
         response = self._transport.send(rest.HttpRequest("GET", url, headers=headers))
         response.read()
-        return response.status_code, response.content
+        return response
 
     def send(self, url: str, body: bytes, headers: Mapping[str, str], *, doing: str,
              token_for: str = "") -> tuple[int, Mapping[str, str], bytes]:

@@ -86,7 +86,7 @@ class ScriptedAzure(Emulator):
             return self._children(run) if what == "children" else self._details(run)
         if service is Service.WORKSPACE and request.path.startswith("/logs/"):
             text = self.play.steps[request.path.removeprefix("/logs/")].log.encode()
-            first = int(request.headers.get("range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+            first = int(request.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
             return Response(status=206 if first else 200, body=text[first:])
         return None
 

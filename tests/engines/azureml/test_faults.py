@@ -293,6 +293,52 @@ def test_following_goes_on_after_what_passes(small: Project, stage: Stage, azure
     assert azure.faults.unspent() == ()
 
 
+@pytest.mark.parametrize("fault", ["status=503", "status=429", "status=500"])
+def test_storage_in_trouble_when_a_step_has_ended_costs_nothing_of_its_log(small: Project, stage: Stage, azure: ScriptedAzure, fault: str) -> None:
+    azure.begin(Play(steps={"only": Step(["Completed"], log="ready\n")}))
+    azure.faults.add(f"GET *.api.azureml.ms/logs/only {fault} times={2 * QUICK.attempts}")
+    ended = run(small, stage, follow=True)
+    assert ended.steps["only"].log
+    assert (small.root / ".mlops" / ended.steps["only"].log).read_text() == "ready\n"
+    assert (ended.status, azure.faults.unspent()) == (Status.COMPLETED, ())
+
+
+def test_a_log_of_any_size_is_brought_in_pieces(small: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    text = "".join(f"line {number}\n" for number in range(700_000))
+    asked: list[tuple[int, int]] = []
+
+    def piece(request: Request) -> Response | None:
+        if request.path != "/logs/only":
+            return None
+        first, last = map(int, request.headers["range"].removeprefix("bytes=").split("-"))
+        asked.append((first, last))
+        part = text.encode()[first : last + 1]
+        return Response(status=206 if part else 416, body=part)
+
+    azure.begin(Play(steps={"only": Step(["Completed"], log=text)}))
+    azure.twists.append(piece)
+    ended = run(small, stage, follow=True)
+    assert (small.root / ".mlops" / ended.steps["only"].log).read_text() == text
+    assert [last - first + 1 for first, last in asked] == [4 << 20] * 2
+
+
+def test_a_log_that_may_not_be_read_fails_nothing_and_is_told(small: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.begin(Play(steps={"only": Step(["Running", "Completed"], log="ready\n")}))
+    azure.faults.add("GET *.api.azureml.ms/logs/only status=403 code=AuthorizationPermissionMismatch message='not yours'")
+    ended = run(small, stage, follow=True, key="one")
+    assert ended.status is Status.COMPLETED
+    [notice] = [notice for notice in ended.notices if "prints" in notice]
+    assert notice.startswith("what 'only' prints is not all known: not yours (HTTP 403, AuthorizationPermissionMismatch, request ")
+    azure.begin(Play(steps={"only": Step(["Running", "Completed"], log="ready\n")}))
+    azure.faults.add("GET *.api.azureml.ms/logs/only status=403 message='not yours'")
+    later = run(small, stage)
+    store = small.store()
+    told = [str(problem) for _ in range(3) for problem in small.refresh([store.records.run(later.id)], into={})]
+    assert [text.partition(" (")[0] for text in told if "prints" in text] == ["what 'only' prints is not all known: not yours"] * 2
+    assert store.records.run(later.id).status is Status.COMPLETED
+    store.close()
+
+
 @pytest.mark.parametrize("fault", ["status=503", "status=403", "reset"])
 def test_following_ends_when_nobody_answers_any_more(small: Project, stage: Stage, azure: ScriptedAzure, fault: str) -> None:
     azure.faults.add(f"GET */runs/* {fault}")
