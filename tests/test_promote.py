@@ -174,7 +174,8 @@ def test_no_slice_may_get_much_worse() -> None:
     assert decide(gate, sliced("new", AA=0.44, BB=0.3, C=0.9), old).passed  # C has 10 rows
     assert told(decide(gate, sliced("new", AA=0.5, BB=0.3, C=0.4), old)) == {
         "slices by carrier": "AA (20 rows) is worse by 0.1 in loss, may be worse by 0.05; 2 slices, 1 too small to count"}
-    assert decide(gate, sliced("new", AA=0.45, BB=0.3, C=0.4), old).passed  # 0.45 - 0.4 is a little more than 0.05
+    one = sliced("old", AA=1.0, BB=0.4, C=0.4)
+    assert decide(gate, sliced("new", AA=1.05, BB=0.1, C=0.4), one).passed  # 1.05 - 1.0 is a little more than 0.05
     assert "no finite loss of carrier AA" in told(decide(gate, sliced("new", AA=math.nan, BB=0.3, C=0.4), old))["slices by carrier"]
     assert "0 were measured" in told(decide(gate, model(loss=0.1), old))["slices by carrier"]
     assert "of the champion 1" in told(decide(gate, sliced("new", AA=0.1, BB=0.1), sliced("old", AA=0.4)))["slices by carrier"]
