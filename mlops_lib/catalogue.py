@@ -331,7 +331,7 @@ class Catalogue:
             return given
         if given.startswith("file:"):
             path = Path(os.path.abspath(os.path.join(folder, given.removeprefix("file:"))))
-            found = self.spec(path, "environment") if path.is_file() else None
+            found = self.spec(path, "environment") if os.path.isfile(path) else None
             return found if isinstance(found, Environment) else None
         reference = parse_reference(given)
         if isinstance(reference, AssetReference):
@@ -512,12 +512,12 @@ class Catalogue:
             return None
         if path not in self._linked:
             known = path in self._parsed  # and so a file
-            if not known and path.is_dir():
+            if not known and os.path.isdir(path):
                 self.report.add("wrong-component", f"{self.display(path)} is a folder", place or Place(self.display(path)),
                                 why="a job names its component's file", fix="name the YAML file in it")
                 self._linked[path] = None
                 return None
-            if not known and not path.is_file():
+            if not known and not os.path.isfile(path):
                 self.report.add("missing-file", f"the component file {self.display(path)!r} does not exist",
                                 place or Place(self.display(path)), fix=nearby(path))
                 self._linked[path] = None
@@ -553,7 +553,7 @@ class Catalogue:
             return
         if given is not None and given.startswith("file:"):
             path = Path(os.path.abspath(os.path.join(folder, given.removeprefix("file:"))))
-            if not path.is_file():
+            if not os.path.isfile(path):
                 self.report.add("missing-file", f"the environment file {self.display(path)!r} does not exist", place,
                                 fix=nearby(path))
         self.environment(given, folder)
@@ -683,7 +683,7 @@ class Catalogue:
         if not isinstance(named, document.Scalar) or not isinstance(named.value, str) or named.text.startswith("azureml:"):
             return None
         path = Path(os.path.abspath(os.path.join(spec.folder, named.text.removeprefix("file:"))))
-        if not path.is_file():
+        if not os.path.isfile(path):
             self.report.add("missing-file", f"the job file {self.display(path)!r} does not exist", named.place,
                             fix=nearby(path))
             return None

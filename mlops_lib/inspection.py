@@ -1,4 +1,7 @@
-"""What the disk shows to be wrong: code, scripts, environments and data that files name."""
+"""What the disk shows to be wrong: code, scripts, environments and data that files name.
+
+They are looked for with ``os.path``: what is too long for a name, or lies where nobody may look, is not there, and no error.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,7 @@ class Inspector:
         code = self._code(component.code, component.additional_includes, component)
         if moves(component.command) or broken_lines(component.command):
             return
-        if "code" in component.places and (code is None or not code.is_dir()):
+        if "code" in component.places and (code is None or not os.path.isdir(code)):
             return
         included = {Path(component.folder, include).name for include in component.additional_includes}
         for invocation in invocations(component.command):
@@ -94,7 +97,7 @@ class Inspector:
             if os.path.isabs(script) or first in included:
                 continue
             file = code / script if code is not None else None
-            if file is not None and file.is_file():
+            if file is not None and os.path.isfile(file):
                 self._arguments(invocation, file, component)
             elif invocation.script is not None:  # a module that is not in the code is an installed one
                 lack = "which the code lacks" if file is not None else "and there is no code"
@@ -129,7 +132,7 @@ class Inspector:
         code = self._code(reading.text(component.document, "code"), (), component)
         entry = component.document.get("entry")
         file = entry.get("file") if isinstance(entry, Table) else None
-        if code is not None and isinstance(file, Scalar) and isinstance(file.value, str) and code.is_dir() and not (
+        if code is not None and isinstance(file, Scalar) and isinstance(file.value, str) and os.path.isdir(code) and not (
                 code / file.value).is_file():
             self.report.add("missing-script", f"the entry is {file.value!r}, which the code lacks", file.place,
                             fix=nearby(code / file.value))
@@ -156,7 +159,7 @@ class Inspector:
         table = given if isinstance(given, Table) else Table({}, {}, deployment.place)
         code = local_code(reading.text(table, "code"), folder)
         place = table.entries["code"].place if "code" in table.entries else table.place
-        if code is not None and not code.exists():
+        if code is not None and not os.path.exists(code):
             self.report.add("missing-code", f"the code {reading.text(table, 'code')!r} does not exist", place, fix=nearby(code))
             return None
         model = deployment.get("model")
@@ -176,7 +179,7 @@ class Inspector:
             return None
         places = {key: value.place for key, value in document.entries.items()} if document is not None else component.places
         place = places.get("code", component.place)
-        if not code.exists():
+        if not os.path.exists(code):
             self.report.add("missing-code", f"the code {given!r} does not exist", place, fix=nearby(code))
             return None
         paths = tuple(Path(os.path.normpath(os.path.join(component.folder, include))) for include in includes)
@@ -203,12 +206,12 @@ class Inspector:
 
     def _entry(self, code: Path | None, script: Value | None) -> Mapping[str, Arity | None] | None:
         """What a script of the code defines; None when the source does not tell; an absent one is reported."""
-        if code is None or not code.is_dir() or not isinstance(script, Scalar) or not isinstance(script.value, str):
+        if code is None or not os.path.isdir(code) or not isinstance(script, Scalar) or not isinstance(script.value, str):
             return None
         file = code / script.value
-        if not file.is_file() and (code / f"{script.value.replace('.', '/')}.py").is_file():
+        if not os.path.isfile(file) and os.path.isfile(code / f"{script.value.replace('.', '/')}.py"):
             file = code / f"{script.value.replace('.', '/')}.py"  # a module's name
-        if not file.is_file():
+        if not os.path.isfile(file):
             self.report.add("missing-script", f"the entry script is {script.value!r}, which the code lacks", script.place,
                             fix=nearby(file))
             return None
@@ -219,16 +222,16 @@ class Inspector:
         """The metrics that a component's code logs; None when the source does not tell all."""
         code = local_code(component.code, component.folder)
         started = invocations(component.command)
-        if code is None or not code.is_dir() or not started or component.additional_includes:
+        if code is None or not os.path.isdir(code) or not started or component.additional_includes:
             return None
         todo = [code / f"{(found.module or '').replace('.', '/')}.py" if found.script is None else code / found.script
                 for found in started]
         read: dict[Path, ast.Module] = {}
         while todo:
             file = todo.pop()
-            tree = self._tree(file) if file not in read and file.is_file() else None
+            tree = self._tree(file) if file not in read and os.path.isfile(file) else None
             if tree is None:
-                if file not in read and file.is_file():
+                if file not in read and os.path.isfile(file):
                     return None
                 continue
             read[file] = tree
@@ -248,7 +251,7 @@ class Inspector:
         conda = environment.conda_file
         if isinstance(conda, str):
             path = Path(os.path.normpath(os.path.join(environment.folder, conda.removeprefix("file:"))))
-            if not path.is_file():
+            if not os.path.isfile(path):
                 self.report.add("missing-file", f"the conda file {conda!r} does not exist",
                                 environment.places.get("conda_file", environment.place), fix=nearby(path))
             else:
@@ -267,12 +270,12 @@ class Inspector:
         if not isinstance(given, Scalar) or not isinstance(given.value, str) or not is_local(given.value):
             return
         context = local_path(given.value, folder)
-        if not context.is_dir():
+        if not os.path.isdir(context):
             self.report.add("missing-path", f"the folder {given.value!r} to build from does not exist", given.place,
                             fix=nearby(context))
             return
         name = reading.text(build, "dockerfile_path") or "Dockerfile"
-        if not (context / name).is_file():
+        if not os.path.isfile(context / name):
             self.report.add("missing-file", f"the folder to build from has no file {name!r}", (named or given).place,
                             why="it says how the image is built", fix=nearby(context / name))
 
@@ -309,12 +312,12 @@ class Inspector:
             self._reference(path, place)
             return
         full = local_path(path, folder)
-        if not full.exists():
+        if not os.path.exists(full):
             self.report.add("missing-path", f"the path {path!r} does not exist", place,
                             why="a path is relative to the file that names it" if place.line else
                             "a path given with --set is relative to this folder", fix=nearby(full))
-        elif type_ == "mltable" and full.is_dir():
-            if (full / "MLTable").is_file():
+        elif type_ == "mltable" and os.path.isdir(full):
+            if os.path.isfile(full / "MLTable"):
                 self._yaml(full / "MLTable", "mltable")
             else:
                 self.report.add("no-mltable", f"the folder {path!r} holds no file MLTable", place,
@@ -332,11 +335,11 @@ class Inspector:
                                 "folder in a store: azureml://datastores/…, abfss://…", severity=Severity.WARNING)
             return
         full = local_path(path, folder)
-        if type_ == "uri_file" and full.is_dir():
+        if type_ == "uri_file" and os.path.isdir(full):
             self.report.add("wrong-form", f"the path {path!r} is a folder, and the port is a {type_}", place,
                             why="the job gets the path of a folder", fix="name one file, or make the port a uri_folder",
                             severity=Severity.WARNING)
-        elif type_ in ("uri_folder", "mlflow_model", "mltable") and full.is_file():
+        elif type_ in ("uri_folder", "mlflow_model", "mltable") and os.path.isfile(full):
             self.report.add("wrong-form", f"the path {path!r} is a file, and the port is a {type_}", place,
                             why="the job gets the path of a file",
                             fix="name its folder" if type_ != "uri_folder" else "name its folder, or make the port a uri_file",
@@ -407,10 +410,10 @@ def inspect_code(code: Path, includes: Sequence[Path], report: Report, *, place:
         limits: What is too much.
     """
     for include in includes:
-        if not include.exists() and archived(include) is None:
+        if not os.path.exists(include) and archived(include) is None:
             report.add("missing-code", f"the additional include {include.name!r} does not exist", include_place,
                        why=f"the folder {include.parent.name!r} has nothing of that name", fix=nearby(include))
-    found = [include for include in includes if include.exists() or archived(include) is not None]
+    found = [include for include in includes if os.path.exists(include) or archived(include) is not None]
     try:
         entries = snapshot(code, found)
     except InputError as error:
@@ -423,7 +426,7 @@ def inspect_code(code: Path, includes: Sequence[Path], report: Report, *, place:
                    why="it could not be uploaded", fix="mend or remove the file or link")
         return
     _inspect_size(entries, report, place, limits)
-    if code.is_dir():
+    if os.path.isdir(code):
         _inspect_links(code, report, place)
         _inspect_ignores(code, report, place)
 
@@ -517,7 +520,7 @@ def local_path(path: str, folder: str) -> Path:
 def nearby(path: Path) -> str:
     """Did you mean … for a path: what its folder has, or the first folder that is absent."""
     missing = path
-    while not missing.parent.is_dir() and missing.parent != missing:
+    while not os.path.isdir(missing.parent) and missing.parent != missing:
         missing = missing.parent
     near = nearest(missing.name, sorted(entry.name for entry in missing.parent.iterdir())[:200])
     return near or ("correct the path" if missing == path else f"there is no folder {missing.name!r}")

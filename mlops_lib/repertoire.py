@@ -143,7 +143,7 @@ def existing(name: str, root: Path, known: Callable[[], Mapping[str, str]]) -> P
     """
     paths = [base / name for base in (Path.cwd(), root)]
     for path in paths:
-        if path.is_file():
+        if os.path.isfile(path):
             return Path(os.path.abspath(path))
     names = known()
     near = [nearby(path) for path in paths] if Path(name).stem not in names else []

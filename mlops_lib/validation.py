@@ -25,10 +25,10 @@ def validate(paths: Iterable[str | Path], catalogue: Catalogue, repertoire: Repe
     known_only = False
     files: list[Path] = []
     for path in [Path(os.path.abspath(path)) for path in paths] or [catalogue.root]:
-        if path.is_dir():
+        if os.path.isdir(path):
             known_only = True
             files += [file for file in catalogue.project_files(path) if _is_known(file, catalogue)]
-        elif path.exists():
+        elif os.path.exists(path):
             files.append(path)
         else:
             raise InputError(f"the file {catalogue.display(path)!r} does not exist", fix=nearby(path))

@@ -559,7 +559,8 @@ def test_a_deployments_code_model_and_environment_must_be_there(shop: Shop) -> N
     shop.write("serving/conda.yml", "dependencies: [python]\n")
     assert told_of(shop, "serving/blue.yml", text.format(**good)) == []
     for key, code, line in (("model", "missing-path", 4), ("code", "missing-code", 5), ("script", "missing-script", 5), ("conda", "missing-file", 6)):
-        assert told_of(shop, "serving/blue.yml", text.format(**good | {key: "nowhere"})) == [(code, line)]
+        for absent in ("nowhere", "n" * 300):  # no name is so long
+            assert told_of(shop, "serving/blue.yml", text.format(**good | {key: absent})) == [(code, line)]
 
 
 def test_an_output_of_an_inline_command_takes_the_type_of_the_pipelines_output(shop: Shop) -> None:
@@ -577,6 +578,7 @@ def test_an_output_of_an_inline_command_takes_the_type_of_the_pipelines_output(s
         ({"path": "./docker", "dockerfile_path": "gpu/Dockerfile"}, ["docker/gpu/Dockerfile"], []),
         ({"path": "https://github.com/x/y.git"}, [], []),
         ({"path": "./dokcer"}, ["docker/Dockerfile"], [("missing-path", 3)]),
+        ({"path": "./" + "d" * 300}, ["docker/Dockerfile"], [("missing-path", 3)]),
         ({"path": "./docker"}, ["docker/Dockrfile"], [("missing-file", 3)]),
         ({"path": "./docker", "dockerfile_path": "Dockerfile"}, ["docker/dockerfile"], [("missing-file", 4)]),
     ],

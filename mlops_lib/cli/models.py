@@ -250,7 +250,7 @@ def _evaluations(project: Project, store: Store, evidence: str | None) -> Evalua
 
     if evidence is None:
         return Evaluations.of(store)
-    if Path(evidence).exists():
+    if os.path.exists(evidence):
         return Evaluations([Evaluation.read(Path(evidence))])
     try:
         run = store.records.run(evidence)

@@ -71,8 +71,8 @@ def _found(context: click.Context, text: str, local: bool | None, outputs: Seque
 
     with contextlib.ExitStack() as opened:
         folder = Path(text)
-        if folder.is_dir() or os.sep in text:
-            if not folder.is_dir():
+        if os.path.isdir(folder) or os.sep in text:
+            if not os.path.isdir(folder):
                 raise InputError(f"the folder {text!r} does not exist",
                                  fix="name the folder of an MLflow model, or a registered model: mlops models list")
             yield read(folder.resolve(), folder.resolve().name), opened.enter_context(_workplace(_home(context)))

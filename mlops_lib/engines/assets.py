@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -72,7 +73,7 @@ def wanted(files: Iterable[Path], kind: str, catalogue: Catalogue, store: Store)
     """
     found: list[Wanted] = []
     for file in files:
-        if not file.is_file():
+        if not os.path.isfile(file):
             raise InputError(f"the file {catalogue.display(file)!r} does not exist", fix=nearby(file))
         catalogue.check_file(file)
         spec = catalogue.spec(file)

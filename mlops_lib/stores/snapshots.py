@@ -35,10 +35,10 @@ def snapshot(code: Path | None, includes: Sequence[Path] = (), *, place: Place |
     entries: dict[str, FileEntry] = {}
     rules: list[Matcher] = []
     if code is not None:
-        if code.is_dir():
+        if os.path.isdir(code):
             rules = [_rules_of(code)]
             entries = {entry.name: entry for entry in _kept(code, nested=bool(includes))}
-        elif code.is_file():
+        elif os.path.isfile(code):
             entries[code.name] = FileEntry(code.name, str(code), code.stat())
         else:
             raise InputError(f"the code {str(code)!r} does not exist", place=place, fix="correct the path")
@@ -61,7 +61,7 @@ def ignored(folder: Path, rules: str) -> list[str]:
 def archived(include: Path) -> Path | None:
     """The folder that an include stands for, zipped: ``NAME.zip`` when only the folder ``NAME`` exists."""
     folder = include.with_suffix("")
-    return folder if include.suffix == ".zip" and not include.exists() and folder.is_dir() else None
+    return folder if include.suffix == ".zip" and not os.path.exists(include) and os.path.isdir(folder) else None
 
 
 Matcher = Callable[[str], bool]
@@ -73,9 +73,9 @@ def _included(include: Path, rules: Sequence[Matcher], zips: Path | None, place:
     if folder is not None:
         kept = _within(folder, rules)
         return [_zipped(folder, kept, zips)] if zips is not None else []
-    if not include.exists():
+    if not os.path.exists(include):
         raise InputError(f"the additional include {str(include)!r} does not exist", place=place, fix="correct the path")
-    if include.is_dir():
+    if os.path.isdir(include):
         return _within(include, rules)
     return [] if any(rule(include.name) for rule in rules) else [FileEntry("", str(include), include.stat())]
 

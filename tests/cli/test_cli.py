@@ -68,6 +68,13 @@ def test_wrong_input_is_one_clear_error_and_exit_code_2(arguments: list[str], wo
     assert not (copying.root / ".mlops/runs").exists()
 
 
+@pytest.mark.parametrize("words", ["run {}", "validate {}", "schedule next {}", "models register {}", "serve ./{}",
+                                   "run p --set raw={}"])  # fmt: skip
+def test_what_is_too_long_for_a_name_is_told_as_absent(words: str, copying: Any) -> None:
+    done = copying.mlops(*words.format("n" * 300 + ".yml").split(" "), expect=2)
+    assert "does not exist" in done.stderr
+
+
 def test_without_a_command_there_is_help(copying: Any) -> None:
     assert "Commands:" in copying.mlops(expect=2).stderr
     assert "fix: mlops run --help" in copying.mlops("run", expect=2).stderr
