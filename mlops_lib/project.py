@@ -81,11 +81,16 @@ class Project:
             InputError: there is none.
         """
         here = Path(os.path.abspath(start or os.getcwd()))
+        closed = []
         for folder in (here, *here.parents):
-            if (folder / settings.FILE).is_file() or any((folder / name).is_dir() for name in _MARKS[1:]):
-                return cls(folder)
-        raise InputError(f"no project in {here} or above it", why=f"a project has {', '.join(_MARKS[:-1])} or {_MARKS[-1]}",
-                         fix="change to the project's folder")
+            try:
+                if (folder / settings.FILE).is_file() or any((folder / name).is_dir() for name in _MARKS[1:]):
+                    return cls(folder)
+            except PermissionError:  # somebody else's, perhaps above the project
+                closed.append(str(folder))
+        why = f"a project has {', '.join(_MARKS[:-1])} or {_MARKS[-1]}"
+        raise InputError(f"no project in {here} or above it", fix="change to the project's folder",
+                         why=f"{why}; not allowed to look into {', '.join(closed)}" if closed else why)
 
     def catalogue(self, against: str | None = None) -> Catalogue:
         """The project's files as they are now; *against* is the stage whose champion counts, if not that of the settings.

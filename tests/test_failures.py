@@ -299,6 +299,11 @@ needs_mortality = pytest.mark.skipif(
 @needs_mortality
 def test_files_of_somebody_else_are_named(copying: Any) -> None:
     os.chown(copying.root, NOBODY, NOBODY)
+    copying.root.chmod(0o700)
+    result = copying.mlops("run", "p", prefix=MORTAL, expect=2)
+    assert result.stderr.startswith(f"no project in {copying.root} or above it\n  why: ")
+    assert f"; not allowed to look into {copying.root}\n" in result.stderr
+    copying.root.chmod(0o755)
     result = copying.mlops("run", "p", prefix=MORTAL, expect=1)
     assert result.stderr.startswith(f"not allowed to write: {copying.root}/.mlops")
     assert f"for user {os.getuid()}" in result.stderr
@@ -313,8 +318,13 @@ def test_records_that_only_somebody_else_may_write_can_be_read(done: Any) -> Non
     for folder, _, files in os.walk(done.root / ".mlops"):
         for path in (folder, *(os.path.join(folder, file) for file in files)):
             os.chown(path, NOBODY, NOBODY)
+            os.chmod(path, 0o755 if path == folder else 0o644)
     assert len(json.loads(done.mlops("runs", "list", "--json", prefix=MORTAL).stdout)) == 1
     assert "not allowed to write" in done.mlops("run", "p", prefix=MORTAL, expect=1).stderr
+    (done.root / ".mlops").chmod(0o700)
+    for command in (("runs", "list"), ("plan", "p"), ("run", "p")):
+        said = done.mlops(*command, prefix=MORTAL, expect=1).stderr
+        assert said.startswith(f"not allowed to {'write' if command[0] == 'run' else 'read'}: {done.root}/.mlops"), said
 
 
 @needs_mortality

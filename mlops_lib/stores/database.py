@@ -113,8 +113,12 @@ class Database:
 
     def _connect_to_read(self) -> sqlite3.Connection:
         file = self._folder / "records.db"
-        if not file.exists() or file.stat().st_size == 0:
-            return self._connect(":memory:")
+        try:
+            if not file.exists() or file.stat().st_size == 0:
+                return self._connect(":memory:")
+        except PermissionError:
+            raise RunError(f"not allowed to read: {file}", why="runs, results and records are kept there",
+                           fix=f"let user {os.getuid()} read that folder, or copy the project") from None
         address = file.absolute().as_uri()
         if file.with_name("records.db-wal").exists():
             with contextlib.suppress(RunError):
