@@ -34,6 +34,20 @@ settings.register_profile(
 settings.load_profile("project")
 
 
+# What says how things look, which repository git is in, or which Azure ML and MLflow is meant: a CI's, a user's, a git hook's.
+FOREIGN = (
+    "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR", "PYTEST_ADDOPTS", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "AZURE", "MSI_", "IDENTITY_", "MLFLOW_TRACKING", "MLFLOW_REGISTRY",
+    "MLFLOW_EXPERIMENT", "MLFLOW_RUN", "MLOPS_",
+)  # fmt: skip
+
+
+def pytest_sessionstart() -> None:
+    """Neither the tests nor what they start get such variables; pytest itself has looked at them by now."""
+    for name in [name for name in os.environ if name.startswith(FOREIGN) and name not in ("MLOPS_FUZZ", "MLOPS_WRITE_GOLDEN")]:
+        del os.environ[name]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the flights: a third of all the time is theirs, and a file is one worker's; the other would wait for it."""
     items.sort(key=lambda item: item.path.name != "test_flights.py")
