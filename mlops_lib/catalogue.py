@@ -1,17 +1,17 @@
-"""The files of a project: read once, linked to each other, checked."""
+"""The files of a project linked to each other, and checked: a pipeline's components, their environments, a schedule's job."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from . import document
-from .binding import PipelinePort, names_the_firing
+from .binding import PipelinePort
 from .checks import check_component, check_pipeline, check_submission, connects
-from .errors import CompileError, Finding, InputError, Place, Severity, did_you_mean, in_order, is_slip, listing, nearest
+from .errors import InputError, Place, Severity, did_you_mean, is_slip, listing, nearest
 from .inspection import DEFAULT_LIMITS, Inspector, Limits, is_local, local_code, local_path, nearby
 from .references import NO_MAPPINGS, AssetReference, Mappings, parse_asset, parse_reference
 from .rules.conda import check_conda
@@ -33,26 +33,16 @@ from .spec import (
     OtherFile,
     PipelineComponent,
     PipelineJob,
-    Report,
     SingleJob,
     Spec,
     kind_of_document,
-    read,
 )
-from .spec.kinds import is_aside, is_conda, is_flow, is_resource, schema_of
 from .stores.mapped import file_of_asset, find_asset, version_order
+from .yamlfiles import YAML, YamlFiles
 
 if TYPE_CHECKING:
     from .gate import Gate
     from .infra import Used
-
-PROJECT_FILE = "mlops.yml"
-_YAML = (".yml", ".yaml")
-_USUAL_BYTES = 1 << 16
-_MARKS = frozenset({"pyvenv.cfg", PROJECT_FILE})
-_LEFT_OUT = frozenset({"node_modules", "__pycache__", "venv", "build", "dist", "site-packages"})
-
-
 
 _NOT_A_COMPONENT = {PipelineJob: "it is a pipeline job; a component of type pipeline declares ports instead of values",
                     SingleJob: "it is a job; a component declares ports instead of values", Environment: "it is an environment"}
@@ -61,8 +51,8 @@ Carried = TypeVar("Carried", CommandComponent, OtherComponent)
 Change = Callable[[PipelineJob], PipelineJob]
 
 
-class Catalogue:
-    """A project's YAML files.
+class Catalogue(YamlFiles):
+    """A project's YAML files, and what they are to each other.
 
     Args:
         root: The project's folder.
@@ -75,84 +65,25 @@ class Catalogue:
 
     def __init__(self, root: Path, *, near: Path | None = None, limits: Limits = DEFAULT_LIMITS,
                  mappings: Mappings = NO_MAPPINGS, stages: Collection[str] = (), against: str | None = None) -> None:
-        self.root = root
+        super().__init__(root, near=near)
         self.mappings = mappings
         self.stages = stages
         self.against = against
-        self._bases = [os.path.join(base, "") for base in (near or Path.cwd(), root)]
-        self._specs: dict[Path, Spec | None] = {}
-        self._linked: dict[Path, Component | None] = {}
-        self._parsed: dict[Path, document.Value | CompileError] = {}
-        self._yaml: dict[str, Sequence[Path]] = {}
-        self._foreign: set[Path] = set()
-        self._flows: set[Path] = set()
-        self._by_name: dict[str, dict[str, Path]] = {}
-        self._assets: dict[str, list[Asset]] = {}
-        self.report = Report()
         self.limits = limits
+        self._linked: dict[Path, Component | None] = {}
+        self._assets: dict[str, list[Asset]] = {}
         self._inspector = Inspector(self.report, self.content, self.display, limits)
 
-    # --- files -------------------------------------------------------------------------------------------------------
-
-    def display(self, path: Path) -> str:
-        """How messages name a file."""
-        text = str(path)
-        for base in self._bases:
-            if text.startswith(base):
-                return text[len(base):]
-        return text
-
-    def content(self, path: Path) -> document.Value:
-        """A file's content, read and parsed once.
-
-        Raises:
-            InputError: the file cannot be read; CompileError: it is not YAML.
-        """
-        if path not in self._parsed:
-            name = self.display(path)
-            try:
-                self._parsed[path] = document.parse(read_bytes(path, name), name)
-            except CompileError as error:
-                self._parsed[path] = error
-        found = self._parsed[path]
-        if isinstance(found, CompileError):
-            raise found
-        return found
-
     def spec(self, path: Path, kind: str | None = None) -> Spec | None:
-        """What a file is; its mistakes go to the report, once however often it is asked for.
+        """What a file is, and what an environment names looked at; mistakes go to the report, once.
 
         Raises:
             InputError: the file cannot be read.
         """
-        if path not in self._specs:
-            path = Path(os.path.abspath(path))
-        if path not in self._specs:
-            self._specs[path] = None
-            try:
-                value = self.content(path)
-            except CompileError as error:
-                self.report.findings += error.findings
-                return None
-            found = kind or ("gate" if self.is_gate(path) else kind_of_document(value))
-            if found is None and path.stem == "component" and isinstance(value, document.Table) and not schema_of(value):
-                found = "command component"  # by its file's name; its own keys are misspelt
-            if found is None and is_conda(value):
-                found = "conda file"  # nothing in it says so; whoever names it means it to be one
-            if found is None and is_flow(value):
-                self._flows.add(path)
-            elif found is None:
-                self._report_unknown(value)
-                self._foreign.add(path)
-            self._specs[path] = read(value, self.report, folder=str(path.parent), kind=found) if found else None
-            spec = self._specs[path]
-            if isinstance(spec, Environment):
-                self._inspector.environment(spec)
-        return self._specs[path]
-
-    def is_gate(self, path: Path) -> bool:
-        """Whether a file is a gate, which its place says: it is ours, and nothing in it tells."""
-        return path.parent == self.root / "gates" and path.suffix in _YAML
+        found = super().spec(path, kind)
+        if isinstance(found, Environment):
+            self._inspector.environment(found)
+        return found
 
     def gate(self, path: Path) -> Gate:
         """The gate in a file, wherever it stands.
@@ -168,88 +99,6 @@ class Catalogue:
         if not isinstance(spec, OtherFile):
             raise ValueError(f"the gate {path} was refused without a finding")
         return Gate.from_document(spec.document)
-
-    def _report_unknown(self, value: document.Value) -> None:
-        schema = schema_of(value) if isinstance(value, document.Table) else None
-        if schema is not None:
-            if not is_aside(schema):
-                self.report.add("unchecked-kind", f"files of the kind {schema} are not checked here", value.place,
-                                why="Azure ML has published no such schema that is known here", fix="correct the $schema",
-                                severity=Severity.WARNING)
-        elif isinstance(value, document.Scalar) and value.value is None:
-            self.report.add("unknown-kind", "the file is empty", value.place, fix="write something, or remove the file")
-        elif not isinstance(value, document.Table):
-            self.report.add("unknown-kind", "the file must hold a mapping: keys with values", value.place,
-                            fix="begin with '$schema: …' or 'type: …'")
-        elif not is_resource(value):
-            self.report.add("unknown-kind", "the file is none that Azure ML knows", value.place,
-                            why="neither $schema nor its keys tell what it is", fix="add a $schema line")
-
-    def project_files(self, below: Path | None = None) -> Sequence[Path]:
-        """Every YAML file below a folder, sorted; hidden and built ones are left out, and so are other projects in it."""
-        return self._yaml_below(str(below or self.root), asked_for=True)
-
-    def _yaml_below(self, folder: str, *, asked_for: bool) -> Sequence[Path]:
-        if folder in self._yaml:
-            return self._yaml[folder]
-        try:
-            with os.scandir(folder) as listed:
-                entries = sorted(listed, key=lambda entry: entry.name)
-        except OSError:
-            return ()
-        files, folders = [], []
-        for entry in entries:
-            name = entry.name
-            if entry.is_dir(follow_symlinks=False):
-                if not name.startswith(".") and name not in _LEFT_OUT:
-                    folders.append(entry.path)
-            elif name in _MARKS and not asked_for:
-                return ()  # another project, or a virtual environment
-            elif ((name.endswith(_YAML) and not name.startswith(".")) or name == "MLTable") and not (
-                    entry.is_symlink() and os.path.isdir(entry.path)):
-                files.append(Path(entry.path))
-        for inner in folders:
-            files += self._yaml_below(inner, asked_for=False)
-        self._yaml[folder] = files
-        return files
-
-    def names(self, kind: str) -> Mapping[str, Path]:
-        """The components or environments of the project by name: ``components/`` and ``environments/``."""
-        if kind not in self._by_name:
-            found: dict[str, Path] = {}
-            folder = self.root / kind
-            for path in self.project_files(folder) if folder.is_dir() else ():
-                if kind == "environments" and path.stem.startswith("conda"):
-                    continue  # what an environment file refers to, not one itself
-                value = self._peek(path)
-                name = value.get("name") if isinstance(value, document.Table) else None
-                known = kind_of_document(value) if value is not None else None
-                if known is not None and isinstance(name, document.Scalar) and _is_of(known, kind):
-                    if name.text in found:
-                        self.report.add("duplicate-name", f"{kind[:-1]} {name.text!r} is there twice", name.place,
-                                        why=f"the other is {self.display(found[name.text])}", fix="rename one of them")
-                    found.setdefault(name.text, path)
-            self._by_name[kind] = found
-        return self._by_name[kind]
-
-    def makers(self, asset: str) -> tuple[str, ...]:
-        """The names of the pipelines in ``pipelines/`` that have an output of that name: those that make the least first."""
-        found = []
-        folder = self.root / "pipelines"
-        for path in self.project_files(folder) if folder.is_dir() else ():
-            value = self._peek(path)
-            outputs = value.get("outputs") if isinstance(value, document.Table) else None
-            made = [name.text for output in outputs.entries.values() if isinstance(output, document.Table)
-                    and isinstance(name := output.get("name"), document.Scalar)] if isinstance(outputs, document.Table) else []
-            if asset in made and path.parent == folder:
-                found.append((len(made), path.stem))
-        return tuple(name for _, name in sorted(found))
-
-    def _peek(self, path: Path) -> document.Value | None:
-        try:
-            return self.content(path)
-        except (CompileError, InputError):
-            return None
 
     # --- linking -----------------------------------------------------------------------------------------------------
 
@@ -270,7 +119,7 @@ class Catalogue:
             from .rules.schedule import check_schedule
 
             check_schedule(spec.document, self.report)
-            spec = self.scheduled(spec) or spec
+            spec = self._started_by(spec) or spec
         linked = self.link(spec, change) if isinstance(spec, PipelineJob | SingleJob) else None
         self.raise_errors()
         if linked is None:
@@ -364,16 +213,11 @@ class Catalogue:
         """
         if kind not in self._assets:
             folder = self.root / _ASSET_FOLDERS[kind]
-            files = sorted(path for path in folder.iterdir() if path.suffix in _YAML) if folder.is_dir() else []
-            self._assets[kind] = [spec for path in files if _is_asset(self._peek(path), kind)
+            files = sorted(path for path in folder.iterdir() if path.suffix in YAML) if folder.is_dir() else []
+            self._assets[kind] = [spec for path in files if _is_asset(self.peek(path), kind)
                                   and isinstance(spec := self.spec(path), Asset)]
         found = [asset for asset in self._assets[kind] if asset.name == name and version in (None, asset.version)]
         return max(found, key=lambda asset: version_order(asset.version or ""), default=None)
-
-    def raise_errors(self) -> None:
-        """Raise what has been found, if any of it is an error."""
-        if any(finding.severity is Severity.ERROR for finding in self.report.findings):
-            raise CompileError(self.report.findings)
 
     def _from_component(self, job: PipelineJob) -> PipelineJob:
         """A pipeline job that names a pipeline component takes its jobs and outputs."""
@@ -511,7 +355,7 @@ class Catalogue:
             self.report.add("cycle", f"a pipeline component contains itself: {walk}", place or Place(self.display(path)))
             return None
         if path not in self._linked:
-            known = path in self._parsed  # and so a file
+            known = path in self.parsed  # and so a file
             if not known and os.path.isdir(path):
                 self.report.add("wrong-component", f"{self.display(path)} is a folder", place or Place(self.display(path)),
                                 why="a job names its component's file", fix="name the YAML file in it")
@@ -534,9 +378,9 @@ class Catalogue:
                 self._check_texts(spec)
             elif isinstance(spec, OtherComponent):
                 self._check_other(spec)
-            elif spec is not None or path in self._foreign:
+            elif spec is not None or path in self.foreign:
                 # That the file is of no known kind is no mistake of the file, but of the job that names it.
-                if isinstance(self._peek(path), document.Table):
+                if isinstance(self.peek(path), document.Table):
                     self.report.findings = [finding for finding in self.report.findings if not (
                         finding.code == "unknown-kind" and finding.place.file == self.display(path))]
                 self.report.add("wrong-component", f"{self.display(path)} is not a component",
@@ -593,10 +437,6 @@ class Catalogue:
                 elif isinstance(given, Data) and connects(given.type or port.type, port.type):  # else that is what is told
                     self._inspector.form(given.path, given.place, pipeline.folder, given.type or port.type)
 
-    def findings(self) -> tuple[Finding, ...]:
-        """All that has been found so far, in order."""
-        return in_order(self.report.findings)
-
     def check_file(self, path: Path, kind: str | None = None) -> None:
         """Check one file of any kind, or of the one that whoever names it expects, and all that it refers to."""
         spec = self.spec(path, kind)
@@ -646,13 +486,13 @@ class Catalogue:
         """The computes, datastores and endpoints that the files looked at so far name."""
         from .infra.usage import used_in
 
-        return used_in(value for path, value in self._parsed.items() if path in self._specs)
+        return used_in(value for path, value in self.parsed.items() if path in self._specs)
 
     def _served(self, kind: str, endpoint: str | None) -> set[str]:
         """The names of the project's endpoints, or of its deployments to one."""
         found = set()
         for path in self.of_kind(kind):
-            value = self._peek(path)
+            value = self.peek(path)
             if isinstance(value, document.Table):
                 name, target = value.get("name"), value.get("endpoint_name")
                 to = target.text if isinstance(target, document.Scalar) else None
@@ -660,65 +500,16 @@ class Catalogue:
                     found.add(name.text)
         return found
 
-    def of_kind(self, kind: str) -> list[Path]:
-        """The project's files of a kind, whatever may be wrong with them, in order."""
-        return [path for path in self.project_files() if isinstance(value := self._peek(path), document.Table)
-                and kind_of_document(value) == kind]
-
     def _check_scheduled(self, spec: OtherFile) -> None:
         """What a schedule starts: a job's file, changes to one, or a job in place."""
-        job = self.scheduled(spec)
+        job = self._started_by(spec)
         if job is not None:
             self.link(job)
 
-    def scheduled(self, spec: OtherFile) -> PipelineJob | SingleJob | None:
-        """The job that a schedule starts, with the schedule's changes in it; None when it is not here (or reported)."""
-        given = spec.document.get("create_job")
-        named = given.get("job") if isinstance(given, document.Table) else given
-        if isinstance(given, document.Table) and named is None:
-            if not isinstance(given.get("jobs"), document.Table):
-                return None
-            job = read(given, Report(), folder=spec.folder, kind="pipeline job")  # its shape was judged with the schedule's
-            return job if isinstance(job, PipelineJob) else None
-        if not isinstance(named, document.Scalar) or not isinstance(named.value, str) or named.text.startswith("azureml:"):
-            return None
-        path = Path(os.path.abspath(os.path.join(spec.folder, named.text.removeprefix("file:"))))
-        if not os.path.isfile(path):
-            self.report.add("missing-file", f"the job file {self.display(path)!r} does not exist", named.place,
-                            fix=nearby(path))
-            return None
-        job = self.spec(path)
-        if not isinstance(job, PipelineJob | SingleJob):
-            if job is not None:
-                self.report.add("wrong-component", f"{self.display(path)} is not a job", named.place,
-                                why="a schedule starts jobs", fix="name a job's file")
-            return None
-        if not isinstance(given, document.Table):
-            return job
-        changed = given.get("inputs")
-        for name, place in changed.places.items() if isinstance(changed, document.Table) else ():
-            if name not in job.inputs:
-                self.report.add("unknown-input", f"the schedule gives the input {name!r}, which the job lacks", place,
-                                fix=did_you_mean(name, job.inputs) if job.inputs else "remove it")
-        changes = {key: value for key, value in given.entries.items() if key not in ("job", "type")}
-        whole = _merged(self.content(path), given._replace(entries=changes))
-        merged = read(whole, Report(), folder=str(path.parent))  # both shapes were judged where they stand
-        if not isinstance(merged, PipelineJob | SingleJob):
-            return None
-        entries = changed.entries if isinstance(changed, document.Table) else {}
-        texts = {name: Literal(text=value.text, value=value.text, place=value.place) for name, value in entries.items()
-                 if isinstance(value, document.Scalar) and names_the_firing(value.text)}
-        return dataclasses.replace(merged, inputs={**merged.inputs, **texts}) if texts else merged
+    def _started_by(self, spec: OtherFile) -> PipelineJob | SingleJob | None:
+        from .started import started_by
 
-
-def _merged(below: document.Value, above: document.Value) -> document.Value:
-    """Two documents as one, mapping into mapping, as the SDK puts a schedule's changes into its job."""
-    if not isinstance(below, document.Table) or not isinstance(above, document.Table):
-        return above
-    entries, places = dict(below.entries), below.places | above.places
-    for key, value in above.entries.items():
-        entries[key] = _merged(entries[key], value) if key in entries else value
-    return below._replace(entries=entries, places={key: places[key] for key in entries})
+        return started_by(spec, self)
 
 
 _ASSET_FOLDERS = {"data": "data", "model": "models"}
@@ -730,24 +521,6 @@ _CARRIES = {"command": {"component", "command"}, "parallel": {"component", "task
 def code_of(component: CommandComponent) -> Path | None:
     """The folder or file that a component's code is; None when it has none, or it is not local."""
     return local_code(component.code, component.folder)
-
-
-def read_bytes(path: Path, name: str) -> bytes:
-    """A YAML file's bytes; refuses a large one before reading it.
-
-    Raises:
-        InputError: it cannot be read.
-        CompileError: it is too large.
-    """
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_USUAL_BYTES)
-            # Room for the largest is asked for when it is needed: to get and return it takes longer than to read.
-            return data if len(data) < _USUAL_BYTES else data + file.read(document.LIMIT_BYTES + 1 - _USUAL_BYTES)
-    except FileNotFoundError:
-        raise InputError(f"the file {name!r} does not exist", fix=nearby(path)) from None
-    except OSError as error:
-        raise InputError(f"the file {name!r} cannot be read: {error.strerror}") from None
 
 
 def _moved(job: Job, folder: str) -> Job:
@@ -773,8 +546,3 @@ def _is_asset(value: document.Value | None, kind: str) -> bool:
 
 def _with_article(word: str) -> str:
     return f"an {word}" if word[0] in "aeiou" else f"a {word}"
-
-
-def _is_of(kind: str, folder: str) -> bool:
-    """Whether a file of a kind belongs to ``components`` or ``environments``."""
-    return kind.endswith(" component") if folder == "components" else kind == "environment"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from . import document, settings
-from .catalogue import Catalogue, code_of, read_bytes
+from .catalogue import Catalogue, code_of
 from .errors import (
     Finding,
     InputError,
@@ -24,6 +24,7 @@ from .inputs import fired, with_values
 from .inspection import is_local, local_path
 from .repertoire import SUFFIXES, Repertoire, existing, is_rendered, meant
 from .spec import OtherFile, PipelineJob
+from .yamlfiles import read_bytes
 
 if TYPE_CHECKING:
     from .dsl import ComponentFunction

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .catalogue import PROJECT_FILE
 from .cost import NO_PRICES, Prices
 from .document import Items, Scalar, Table, Value
 from .errors import CompileError, Place, did_you_mean
@@ -17,6 +16,7 @@ from .spec.kinds import COMPUTE, job_input
 from .spec.ports import NOWHERE, read_input_value
 from .spec.reading import as_flag, as_number
 from .spec.shapes import Deferred, Flag, ListOf, MapOf, Number, OneOf, Record, Text
+from .yamlfiles import PROJECT_FILE
 
 FILE = PROJECT_FILE
 _NAME = Text(pattern=r"[A-Za-z][A-Za-z0-9_-]{0,62}", hint="a name has letters, digits, '_' and '-', and starts with a letter")

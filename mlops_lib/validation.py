@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import document
-from .catalogue import Catalogue, read_bytes
+from .catalogue import Catalogue
 from .errors import CompileError, Finding, InputError, Place, Severity, in_order
 from .inspection import nearby
 from .repertoire import RENDERED, Repertoire, is_rendered
 from .settings import FILE, Settings
 from .spec import kind_of_document
+from .yamlfiles import read_bytes
 
 if TYPE_CHECKING:
     from .infra import Stage
