@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 from .document import parse, plain
-from .errors import CompileError, InputError, Refused
+from .errors import CompileError, InputError
 from .evidence import Evidence, Signature, signature_of
 from .gate import Gate
 from .promote import Decision, approval, decide, way
-from .stores.digests import Whole
 from .stores.models import (
     CHAMPION,
     DECISION,
@@ -33,10 +31,10 @@ from .stores.models import (
     ModelVersion,
     Registry,
     Repointed,
-    Stream,
     champion_of,
     find_version,
     promotion_of,
+    streamed,
 )
 
 _STEP = {"from", "to", "by", "at", "approved_by"}  # of what is told of each promotion, what is shown
@@ -121,7 +119,7 @@ def promote(source: Models, version: ModelVersion, target: Registry, request: Re
             tags["approved_by"] = request.approved_by
         notes = {DECISION: _json(decision.to_dict()), EVIDENCE: _json(candidate.to_dict()), GATE: request.gate_text,
                  LINEAGE: _json(_lineage(source, version, target, request, decision))}
-        with _streamed(source, version) as contents:
+        with streamed(source, version) as contents:
             stored = target.write(dataclasses.replace(version, tags=tags), contents, notes)
         _settle(target, stored)
         _repoint(target, stored, tell)
@@ -170,7 +168,7 @@ def rollback(registry: Registry, name: str, *, actor: str, at: str,
             raise InputError(f"no champion of {name!r} was before {current} in {registry.name}",
                              why="a rollback goes back to the version that the champion has replaced",
                              fix=f"promote another: mlops models promote {name}:VERSION --from runs --to {registry.name}")
-        with _streamed(registry, registry.measured(before)) as contents:
+        with streamed(registry, registry.measured(before)) as contents:
             for _, stream in contents:
                 while stream.read(1 << 20):
                     pass
@@ -223,46 +221,6 @@ def _follow_up(registry: Registry, current: ModelVersion | None, new: str = "") 
         return None
     olds = [version for version in dict.fromkeys((current.version, *_pending(current))) if version != new]
     return " ".join(olds[:_MOST_PENDING])
-
-
-@contextlib.contextmanager
-def _streamed(source: Models, version: ModelVersion) -> Iterator[Iterator[tuple[str, Stream]]]:
-    """The files of a version, each open when it is its turn; they must together have the version's digest."""
-    with contextlib.ExitStack() as opened:
-        yield _checked(source, version, opened)
-
-
-def _checked(source: Models, version: ModelVersion, opened: contextlib.ExitStack) -> Iterator[tuple[str, Stream]]:
-    whole = Whole()
-    for file in source.files(version):
-        stream = _Hashed(opened.enter_context(source.open(version, file.name)))
-        yield file.name, stream
-        whole.add(file.name, stream.digest)
-        opened.close()
-    if whole.digest != version.digest:
-        raise Refused(f"the bytes of {version} in {source.name} are not what they were when it was made",
-                      why=f"their digest is {whole.digest[:12]}, and was {version.digest[:12]}",
-                      fix="make the model again, and evaluate that")
-
-
-class _Hashed:
-    """A stream that counts what is read from it."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._sum = hashlib.sha256()
-
-    def read(self, size: int = -1, /) -> bytes:
-        block = self._stream.read(size)
-        self._sum.update(block)
-        return block
-
-    @property
-    def digest(self) -> str:
-        """Of what was read, and of what was left unread."""
-        while self.read(1 << 20):
-            pass
-        return self._sum.hexdigest()
 
 
 def _described(evidence: Evidence, models: Models, version: ModelVersion) -> Evidence:

@@ -97,12 +97,19 @@ def request_of(model: Servable) -> Mapping[str, Any]:
 
 
 def fetch(models: Models, version: ModelVersion, folder: Path) -> Path:
-    """The files of a version that is elsewhere, in a folder of this machine."""
-    for file in models.files(version):
-        target = folder / file.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with models.open(version, file.name) as stream, target.open("wb") as copy:
-            shutil.copyfileobj(stream, copy, _PIECE)
+    """The files of a version that is elsewhere, in a folder of this machine.
+
+    Raises:
+        Refused: they are not what they were when it was promoted.
+    """
+    from ..stores.models import streamed
+
+    with streamed(models, version) as contents:
+        for name, stream in contents:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as copy:
+                shutil.copyfileobj(stream, copy, _PIECE)
     return folder
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from ..errors import InputError, MlopsError, Place, Refused, did_you_mean
 from .database import translated
+from .digests import Whole
 from .files import files_of
 from .store import Store
 
@@ -225,6 +227,50 @@ def open_in(folder: Path, file: str) -> BinaryIO:
     """The bytes of one of them."""
     with translated(folder):
         return (folder / file).open("rb")
+
+
+@contextlib.contextmanager
+def streamed(models: Models, version: ModelVersion) -> Iterator[Iterator[tuple[str, Stream]]]:
+    """The files of a version, sorted by name, each open when it is its turn.
+
+    Raises:
+        Refused: at their end, when they have together not the digest that was written down.
+    """
+    with contextlib.ExitStack() as opened:
+        yield _checked(models, version, opened)
+
+
+def _checked(models: Models, version: ModelVersion, opened: contextlib.ExitStack) -> Iterator[tuple[str, Stream]]:
+    whole = Whole()
+    for file in models.files(version):
+        stream = _Hashed(opened.enter_context(models.open(version, file.name)))
+        yield file.name, stream
+        whole.add(file.name, stream.digest)
+        opened.close()
+    if version.digest and whole.digest != version.digest:
+        raise Refused(f"the bytes of {version} in {models.name} are not what they were when it was made",
+                      why=f"their digest is {whole.digest[:12]}, and was {version.digest[:12]}",
+                      fix="make the model again, and evaluate that")
+
+
+class _Hashed:
+    """A stream that counts what is read from it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._sum = hashlib.sha256()
+
+    def read(self, size: int = -1, /) -> bytes:
+        block = self._stream.read(size)
+        self._sum.update(block)
+        return block
+
+    @property
+    def digest(self) -> str:
+        """Of what was read, and of what was left unread."""
+        while self.read(1 << 20):
+            pass
+        return self._sum.hexdigest()
 
 
 class RunModels:

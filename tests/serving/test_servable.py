@@ -1,12 +1,15 @@
 """What a model's folder says: which script is for it, what it needs, a sample; or why it cannot be served."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlops_lib.errors import InputError
-from mlops_lib.serving.servable import SERVER, read, request_of
+from mlops_lib.errors import InputError, Refused
+from mlops_lib.serving.servable import SERVER, fetch, read, request_of
+from mlops_lib.stores.models import ModelVersion
+from mlops_lib.stores.stages import StageModels, digest_of
 
 from .tiny import COLUMNS, LIGHTGBM, PACKAGES, TREE, write
 
@@ -67,6 +70,21 @@ def test_what_cannot_be_served_is_refused(tmp_path: Path, spoil: Any, what: str)
         read(write(tmp_path / "m", **spoil), "m")
     assert caught.value.what.startswith(what)
     assert caught.value.fix
+
+
+def test_only_the_bytes_that_were_promoted_are_served(tmp_path: Path) -> None:
+    made = write(tmp_path / "made")
+    draft = ModelVersion(name="m", version="1", type="mlflow_model", digest=digest_of(made), created=0)
+    stage = StageModels(tmp_path / ".mlops", "dev")
+    stored = stage.write(draft, ((file.name, io.BytesIO(file.read_bytes())) for file in sorted(made.iterdir())), {})
+    assert read(fetch(stage, stored, tmp_path / "fetched"), "m").kind == "lightgbm"
+    assert digest_of(tmp_path / "fetched") == draft.digest
+
+    booster = stage.path(stored) / "model.lgb"
+    booster.chmod(0o644)
+    booster.write_text(TREE.replace("leaf_value=-1 1", "leaf_value=1 -1"))
+    with pytest.raises(Refused, match="the bytes of m:1 in dev are not what they were"):
+        fetch(stage, stored, tmp_path / "again")
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
