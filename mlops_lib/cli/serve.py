@@ -104,14 +104,12 @@ def _registered(project: Project, registries: Registries, text: str, work: Path)
 
 @contextlib.contextmanager
 def _workplace(home: Path) -> Iterator[Path]:
-    import shutil
+    """A new folder: in a container each process may have the number of one that was killed and has left its own."""
+    import tempfile
 
-    work = home / "serving" / str(os.getpid())
-    work.mkdir(parents=True, exist_ok=True)
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    (home / "serving").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home / "serving", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def _home(context: click.Context) -> Path:

@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_lib.cli import cli
+from mlops_lib.cli.serve import _workplace
 from mlops_lib.errors import InputError
 from mlops_lib.stores.digests import Whole
 from mlops_lib.stores.models import ModelVersion
@@ -261,3 +262,15 @@ def test_a_name_means_what_runs_have_registered_or_a_stages_champion(project: Ca
     assert "there is no stage 'lab'" in said("flights@lab")
     assert "there is no stage whose champion it is" in said("flights@champion")
     assert "the folder './saved2' does not exist" in said("./saved2")
+
+
+def test_a_server_finds_nothing_of_one_that_was_killed(tmp_path: Path) -> None:
+    left = tmp_path / "serving" / str(os.getpid()) / "model" / "weights"  # in a container this number comes again
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"of another model")
+    with _workplace(tmp_path) as one, _workplace(tmp_path) as other:
+        assert one != other
+        assert [*one.iterdir(), *other.iterdir()] == []
+        assert one.parents[1] == tmp_path
+        (one / "model").mkdir()
+    assert not one.exists()
