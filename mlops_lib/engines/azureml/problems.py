@@ -20,6 +20,8 @@ _DENIED: Final = ("AuthorizationFailed", "AuthorizationPermissionMismatch", _FIR
 # What azure-core raises when no answer came.
 _UNANSWERED: Final = ("ServiceRequestError", "ServiceRequestTimeoutError", "ServiceResponseError",
                       "ServiceResponseTimeoutError", "ConnectionError", "IncompleteReadError")
+_NO_JSON: Final = ("DecodeError", "JSONDecodeError")
+_NETWORK: Final = "see whether the network, a proxy or a private endpoint is in the way"
 # The built-in role that allows what was refused, the most special first.
 _ROLES: Final = (
     ("Microsoft.MachineLearningServices/workspaces/computes", "AzureML Compute Operator"),
@@ -52,10 +54,12 @@ def explained(error: BaseException, doing: str, *, stage: str, at: str = "") -> 
     what = f"stage {stage!r}: could not {doing}"
     if isinstance(error, OutOfTime):
         return StageError(what, why=f"no answer {error}", fix="try again; see whether the network lets you reach Azure")
+    if type(root).__name__ in _NO_JSON or 300 <= (status or 0) < 400:  # as a network does that wants people to sign in first
+        how = "gives no JSON" if status in (None, 200) else f"leads elsewhere (HTTP {status})"
+        return StageError(what, why=f"what answered is not Azure ML: it {how}", fix=_NETWORK)
     if status is None:
         if type(root).__name__ in _UNANSWERED:
-            return StageError(what, why=unconnected(said),
-                              fix="see whether the network, a proxy or a private endpoint is in the way")
+            return StageError(what, why=unconnected(said), fix=_NETWORK)
         return InputError(what, why=said)  # the SDK's own judgement of what it was given
     if status == 401:
         return StageError(what, why=f"{said} {told}", fix="sign in again: az login")
@@ -152,9 +156,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _root(error: BaseException) -> BaseException:
-    """The exception in the chain that knows an answer, or that there was none; the SDK wraps those of HTTP in its own."""
+    """The exception in the chain that knows an answer, or that Azure gave none; the SDK wraps those of HTTP in its own."""
     links = list(_chain(error))
-    unanswered = (link for link in links if type(link).__name__ in _UNANSWERED)
+    unanswered = (link for link in links if type(link).__name__ in (*_UNANSWERED, *_NO_JSON))
     return next((link for link in links if _status(link) is not None), next(unanswered, error))
 
 

@@ -304,7 +304,7 @@ class Workspace:
         request = rest.HttpRequest(method, url, headers=headers, **({"json": body} if body is not None else {}))
         response = self._transport.send(request)
         response.read()
-        if response.status_code >= 400:
+        if response.status_code >= 300:
             kind = exceptions.ResourceNotFoundError if response.status_code == 404 else exceptions.HttpResponseError
             raise kind(response=response)
         return response

@@ -168,6 +168,22 @@ def test_a_page_of_a_gateway_s_is_tried_again_and_told_in_words(small: Project, 
     assert len(azure.jobs) == 1
 
 
+@pytest.mark.parametrize("status", [200, 302])
+@pytest.mark.parametrize("operation", ["read the workspace", "look for the compute", "look for the job", "register the component", "submit"])
+def test_a_page_in_the_place_of_azure_s_answer_is_told_as_what_it_is(
+    small: Project, stage: Stage, azure: ScriptedAzure, operation: str, status: int
+) -> None:
+    page = Response(status=status, body=b"<html><body>Sign in to the network</body></html>", headers={
+        "Content-Type": "text/html", "Location": "https://portal.example.invalid/?token=1234"})
+    azure.twists.append(Answers(OPERATIONS[operation], page))
+    with pytest.raises(StageError, match="stage 'dev': could not ") as caught:
+        run(small, stage)
+    assert "is not Azure ML" in caught.value.why
+    assert caught.value.fix.startswith("see whether the network, a proxy or a private endpoint is in the way")
+    assert "1234" not in str(caught.value)
+
+
+
 @pytest.mark.parametrize(("operation", "fault"), [
     *((operation, "status=503") for operation in OPERATIONS),
     *((operation, "reset") for operation in ("read the workspace", "begin the upload", "register the component", "submit")),
