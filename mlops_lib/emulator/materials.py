@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from ..errors import InputError
-from ..references import DatastorePath, parse_reference
+from ..references import DatastorePath, escapes, parse_reference
 from ..settings import FILE
 from ..stores.locks import exclusive
 from . import endpoints, translate
@@ -185,6 +185,8 @@ class Materials:
         return str(target)
 
     def _download(self, account: Account, container: str, path: str, target: Path) -> int:
+        if escapes(path):  # files go where paths say
+            raise InputError(f"the path {path!r} leads out of the container {container}", fix="correct the path")
         name = hashlib.sha256(f"{account.name}/{container}/{path}\n{target}".encode()).hexdigest()
         return account.download(container, path, target, self.project / "etags" / name)
 

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from ..references import escapes
 from .wire import Problem, Request, Response
 
 if TYPE_CHECKING:
@@ -76,12 +77,16 @@ class Router:
         """The route for a request, and the request with what its path says.
 
         Raises:
-            Problem: 501, nothing here does that.
+            Problem: 501, nothing here does that; 400, a name in the path leads elsewhere.
         """
         path = request.path.rstrip("/") or "/"
         for route, pattern in self._compiled:
             if route.service is service and route.method == request.method and (match := pattern.match(path)):
-                return route, request.within({name: unquote(value) for name, value in match.groupdict().items()})
+                found = {name: unquote(value) for name, value in match.groupdict().items()}
+                for name, value in found.items():
+                    if f"{{{name}:path}}" not in route.pattern and ("/" in value or value == "." or escapes(value)):
+                        raise Problem(400, "BadRequest", f"{value!r} is the name of nothing.")
+                return route, request.within(found)
         what = next((told.what for told, pattern in self._missing if told.service is service and pattern.match(path)),
                     "nothing here does that")
         raise Problem(501, "NotEmulated", f"{request.method} {request.path} is not modelled by this local Azure ML: {what}. "

@@ -146,6 +146,33 @@ def test_a_name_that_leads_elsewhere_is_none(wire: Any, name: str) -> None:
     assert wire("PUT", f"models/{name}/versions/1", {"properties": {"modelUri": "azureml://datastores/raw/paths/x"}}).status == 400
 
 
+@pytest.mark.parametrize("name", ["..", "%2e%2e", "%2e", "..%2f..%2fx", "a%2fb", "a%0ab"])
+@pytest.mark.parametrize(("path", "properties"), [
+    ("models/leads/versions/{}", {"modelUri": "azureml://datastores/raw/paths/x"}),
+    ("datastores/{}", {"datastoreType": "AzureBlob", "containerName": "leads"}),
+    ("computes/{}", {"computeType": "AmlCompute"}),
+    ("onlineEndpoints/{}", {"authMode": "Key"}),
+])  # fmt: skip
+def test_nothing_has_a_name_that_leads_elsewhere(wire: Any, path: str, properties: Any, name: str) -> None:
+    assert wire("PUT", path.format(name), {"properties": properties}).status == 400
+
+
+def test_data_comes_to_no_place_outside_of_what_stands_for_its_datastore(azure: Emulator, wire: Any) -> None:
+    account, path = azure.world.account, "..%2f..%2f..%2f..%2fleads"
+    account.create("mlw-mlops-dev-raw")
+    query = account.signed("mlw-mlops-dev-raw", "../../../../leads/x.txt", permissions="cw")
+    put = wire("PUT", f"{account.url}/mlw-mlops-dev-raw/{path}%2fx.txt?{query}", b"led astray", token=None, x_ms_blob_type="BlockBlob", x_ms_version="2021-12-02")
+    assert put.status == 201, put.content
+    job = {"jobType": "Command", "command": "true", "environmentId": "azureml://registries/azureml/environments/x/labels/latest",
+           "inputs": {"data": {"jobInputType": "uri_folder", "uri": "azureml://datastores/raw/paths/../../../../leads"}}}
+    assert wire("PUT", "jobs/leads", {"properties": job}).status == 201
+    run = f"https://westeurope.api.azureml.ms/history/v1.0{azure.setup.workspace_id()}/runs/leads"
+    while (told := wire("GET", run).json)["status"] in ("Queued", "Running"):
+        pass
+    assert (told["status"], list(azure.home.rglob("leads/x.txt"))) == ("Failed", [])
+    assert "leads out of" in told["error"]["error"]["message"]
+
+
 def test_ids_are_compared_without_regard_to_case(wire: Any) -> None:
     upper = wire("GET", wire.workspace.replace("resourceGroups", "resourcegroups").replace("mlw-", "MLW-"))
     assert upper.json["name"] == wire.emulator.setup.workspace
