@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ...errors import InputError, MlopsError, StageError
 from ...references import redacted
@@ -34,6 +35,10 @@ _ROLES: Final = (
 
 class OutOfTime(Exception):
     """An operation took longer than it may."""
+
+
+class NotUploaded(Exception):
+    """Storage took nothing, so that what was to follow has not been sent."""
 
 
 def explained(error: BaseException, doing: str, *, stage: str, at: str = "") -> MlopsError:
@@ -84,8 +89,8 @@ def explained(error: BaseException, doing: str, *, stage: str, at: str = "") -> 
 
 
 def answered(error: MlopsError) -> bool:
-    """Whether Azure has refused something, and not just said nothing."""
-    return any(_status(link) is not None for link in _chain(error))
+    """Whether Azure has refused something, or was never asked for it, and has not just said nothing."""
+    return any(_status(link) is not None or isinstance(link, NotUploaded) for link in _chain(error))
 
 
 def denied(error: MlopsError) -> bool:
@@ -108,18 +113,26 @@ def misses(error: MlopsError) -> bool:
     return isinstance(error, InputError) or any(_status(link) == 404 for link in _chain(error))
 
 
-def unconnected(said: str) -> str:
-    """Whom a connection was not made to and why, of what urllib3 says; anything else as it is."""
+def unconnected(said: str, *, at: str = "") -> str:
+    """Whom a connection was not made to, or who ended it, and why, of what urllib3 says; anything else as it is.
+
+    Args:
+        said: Its words.
+        at: Who it was, where it does not say so.
+    """
     places = re.findall(r"\(host='([^']+)', port=(\d+)\)", said)
-    why = re.search(r"\[Errno -?\d+\] ([^\"'()]+)|Tunnel connection failed: ([^\"'()]+)|timed out", said)
+    why = re.search(r"\[Errno -?\d+\] ([^\"'()]+)|Tunnel connection failed: ([^\"'()]+)|timed out|Remote end closed|"
+                    r"Connection reset|Connection aborted", said)
     if why is not None and why[2]:
         return f"the proxy lets nobody through: {why[2]}"
-    if not places or why is None:
+    if not (places or at) or why is None:
         return said
-    words = (why[1] or "no connection in the time that it has").strip()
+    if why[0].startswith(("Remote", "Connection")):
+        return f"{at or places[0][0]}: the connection ended without an answer"
+    words = (why[1] or f"no {'answer' if 'Read timed out' in said else 'connection'} in the time that it has").strip()
     if "Unable to connect to proxy" in said:
-        return f"the proxy {':'.join(places[-1])}: {words}"
-    return f"{places[0][0]}: {words}"
+        return f"the proxy {':'.join(places[-1])}: {words}" if places else f"the proxy: {words}"
+    return f"{at or places[0][0]}: {words}"
 
 
 def clean(text: str) -> str:
@@ -191,14 +204,22 @@ def _body(error: BaseException) -> Mapping[str, Any]:
 def _told(status: int | None, code: str, error: BaseException) -> str:
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     request = next((headers[name] for name in _REQUEST if headers.get(name)), "")
-    parts = [f"HTTP {status}" if status else "", code, f"request {request}" if request else ""]
+    # Of a workspace it is said what was done to it; storage is met on the way to something else.
+    host = urlsplit(_url(error)).hostname or ""
+    storage = host if ".blob." in host else ""
+    parts = [f"HTTP {status}" if status else "", code, f"request {request}" if request else "", storage]
     return f"({', '.join(part for part in parts if part)})"
+
+
+def _url(error: BaseException) -> str:
+    """What was asked."""
+    return str(getattr(getattr(getattr(error, "response", None), "request", None), "url", ""))
 
 
 def _role(said: str, error: BaseException) -> tuple[str, str]:
     match = _ACTION.search(said)
     action = match[1] if match else ""
-    url = str(getattr(getattr(getattr(error, "response", None), "request", None), "url", ""))
+    url = _url(error)
     where = action or ("Microsoft.Storage" if ".core.windows.net" in url else
                        f"Microsoft.MachineLearningServices/workspaces{'/computes' if '/computes/' in url else ''}")
     return next(role for prefix, role in (*_ROLES, ("", "Contributor")) if where.startswith(prefix)), action

@@ -14,15 +14,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ...errors import duration
 from . import sdk
-from .problems import OutOfTime
+from .problems import NotUploaded, OutOfTime, unconnected
 
 _RETRIED: Final = (408, 429, 500, 502, 503, 504)
 _POOL: Final = 32
+_SILENT: Final = 2  # requests that nobody answers are sent so often: a minute's wait is not made five times
+_UPLOADED_S: Final = 30.0  # storage answers sooner than other services,
+_MORE: Final = 2  # and is tried more often, since it may be busy for longer
 _ON_ITS_WAY_S: Final = 10.0
 _ends: ContextVar[float | None] = ContextVar("ends", default=None)
 
@@ -88,9 +92,13 @@ class _Leash:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         with self._lock:
-            if self._let_go:
-                raise OutOfTime("that anybody waits for")
+            self.check()
             yield
+
+    def check(self) -> None:
+        """Raise when nobody waits for it any more."""
+        if self._let_go:
+            raise OutOfTime("that anybody waits for")
 
     def let_go(self) -> None:
         """From now on nothing is changed; what is on its way has arrived by then, unless that takes long."""
@@ -123,6 +131,7 @@ class Transport:
         self._refused: dict[str, str] = {}  # tokens, and what is sent in their place: the SDK's clients remember theirs
         core = sdk.module("azure.core.exceptions")
         self._broken = core.ServiceRequestError, core.ServiceResponseError
+        self._late = core.ServiceRequestTimeoutError, core.ServiceResponseTimeoutError
         self.sent = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -148,16 +157,21 @@ class Transport:
         Raises:
             OutOfTime: the time that the operation has is over.
         """
-        renewed = False
+        renewed, silent = False, 0
+        body: Any = getattr(request, "data", None)
+        start = body.tell() if hasattr(body, "seekable") and body.seekable() else None
         known = self._refused.get(request.headers.get("Authorization", ""))
         if known is not None:
             request.headers["Authorization"] = known
         for attempt in range(1, self._patience.attempts + 1):
             last = attempt == self._patience.attempts
+            if start is not None:
+                body.seek(start)
             try:
                 response = self._once(request, options)
-            except self._broken:
-                if last or not self._may_wait(self._pause(attempt)):
+            except self._broken as error:
+                silent += isinstance(error, self._late)
+                if last or silent == _SILENT or not self._may_wait(self._pause(attempt)):
                     raise
                 self._wait(self._pause(attempt))
                 continue
@@ -209,6 +223,45 @@ class Transport:
 
     def _wait(self, pause: float) -> None:
         time.sleep(pause)
+
+
+class Uploads(Transport):
+    """The transport of what the SDK uploads in one operation, by many threads of its own; they end with the operation.
+
+    What one request has tried in vain to the end no other one tries: a folder of a thousand files would take hours.
+
+    Args:
+        around: The transport of the other clients, whose connections it uses.
+    """
+
+    def __init__(self, around: Transport) -> None:
+        patience = replace(around._patience, attempts=around._patience.attempts + _MORE,
+                           read=min(around._patience.read, _UPLOADED_S))
+        super().__init__(around._inner, around._renewed, patience)
+        self._end, self._leash = _ends.get(), _leash.get()
+        self._given_up = ""
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """As above, unless another request was in vain."""
+        token = _ends.set(self._end)
+        try:
+            response = super().send(request, **options)
+        except self._broken as error:
+            host = urlsplit(request.url).hostname or ""
+            self._given_up = self._given_up or unconnected(str(error), at=host)
+            raise type(error)(self._given_up) from NotUploaded(host)
+        finally:
+            _ends.reset(token)
+        if response.status_code in _RETRIED:
+            self._given_up = self._given_up or f"HTTP {response.status_code}"
+        return response
+
+    def _once(self, request: Any, options: dict[str, Any]) -> Any:
+        if self._given_up:
+            raise sdk.module("azure.core.exceptions").AzureError(self._given_up)  # which is not tried again
+        if self._leash is not None:
+            self._leash.check()
+        return super()._once(request, options)
 
 
 def asked(headers: Mapping[str, str], *, otherwise: float, longest: float) -> float:

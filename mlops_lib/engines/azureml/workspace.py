@@ -16,7 +16,7 @@ from ...infra import Stage
 from . import sdk
 from .credentials import Credential
 from .problems import explained, raced
-from .transport import Patience, Transport, asked, bounded, connect
+from .transport import Patience, Transport, Uploads, asked, bounded, connect
 
 MANAGEMENT: Final = "https://management.azure.com"
 _SCOPE: Final = f"{MANAGEMENT}/.default"
@@ -86,7 +86,7 @@ class Workspace:
         """The SDK's client."""
         if self._client is None:
             with sdk.quiet():
-                self._client = sdk.module("azure.ai.ml").MLClient(
+                self._client = sdk.client(
                     self._credential, self.stage.subscription_id, self.stage.resource_group, self.name, show_progress=True,
                     enable_telemetry=False, transport=self._transport, retry_total=0)
         return self._client
@@ -107,7 +107,7 @@ class Workspace:
         """
         for pause in (*_RACES, None):
             try:
-                with sdk.quiet():
+                with sdk.quiet(), sdk.uploading(lambda: Uploads(self._transport)):
                     result: Result = bounded(call, self.patience.call if seconds is None else seconds)
                     return result
             except Exception as error:

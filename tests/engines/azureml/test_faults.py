@@ -6,6 +6,7 @@ What passes is tried again, what lasts is told in bounded time, and however it g
 import base64
 import dataclasses
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from mlops_lib.emulator import Fault
 from mlops_lib.emulator.router import Service
 from mlops_lib.emulator.wire import Request, Response
 from mlops_lib.engines import Run
+from mlops_lib.engines.assets import wanted
 from mlops_lib.engines.azureml import sdk
+from mlops_lib.engines.azureml.assets import register
 from mlops_lib.engines.azureml.transport import Patience
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import InputError, MlopsError, StageError
@@ -87,17 +90,71 @@ class Answers:
 # --- storage ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("fault", "words"), [
-    ("status=503", "no answer"), ("reset", "no answer"), ("status=403 code=AuthorizationPermissionMismatch", "HTTP 403"),
-    ("status=403 code=AuthorizationFailure", "HTTP 403"), ("status=404", "HTTP 404"), ("status=409", "HTTP 409"),
+ACCOUNT = "stmlopsdev.blob.core.windows.net"
+UPLOADS = [
+    ("status=503", f"HTTP 503, ServiceUnavailable, request .*, {ACCOUNT}", "try again later"),
+    ("reset", f"{ACCOUNT}: the connection ended without an answer", "private endpoint"),
+    ("delay=3600", f"{ACCOUNT}: no answer in the time that it has", "private endpoint"),
+    *((f"status=403 code={code}", f"HTTP 403, {code}, ", "'Storage Blob Data Contributor'")
+      for code in ("AuthorizationPermissionMismatch", "AuthorizationFailure")),
+    ("status=404", "HTTP 404", ""), ("status=409", "HTTP 409", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "doing"), [
+    ("main.py", "register the component of job 'only'"), ("rows.csv", "submit the pipeline 'p-"),
 ])  # fmt: skip
-def test_an_upload_that_fails_is_told_in_the_time_that_it_has(small: Project, stage: Stage, azure: ScriptedAzure, fault: str, words: str) -> None:
-    azure.faults.add(f"PUT *.blob.core.windows.net/*main.py {fault}")
-    with pytest.raises(MlopsError, match="could not register the component of job 'only'") as caught:
-        run(small, stage, patience=dataclasses.replace(QUICK, upload=0.8) if words == "no answer" else QUICK)
-    assert words in caught.value.why
-    assert ("'Storage Blob Data Contributor'" in caught.value.fix) == ("403" in fault)
+@pytest.mark.parametrize(("fault", "why", "fix"), UPLOADS)
+def test_an_upload_that_fails_on_the_way_is_told_soon(
+        small: Project, stage: Stage, azure: ScriptedAzure, file: str, doing: str, fault: str, why: str, fix: str) -> None:
+    azure.faults.add(f"PUT *.blob.core.windows.net/*{file} {fault}")
+    with pytest.raises(MlopsError, match=f"stage 'dev': could not {doing}") as caught:
+        run(small, stage, fault)
+    assert re.search(why, caught.value.why)
+    assert fix in caught.value.fix
+    assert "may have arrived" not in caught.value.fix
     assert azure.jobs == {}
+    store = small.store()
+    assert not store.records.runs()
+    store.close()
+
+
+@pytest.mark.parametrize("fault", ["status=503 times=4", "reset times=4", "lost times=4"])
+def test_storage_that_is_in_trouble_in_the_middle_of_an_upload_is_waited_for(
+        small: Project, stage: Stage, azure: ScriptedAzure, fault: str) -> None:
+    for file in ("main.py", "rows.csv"):
+        azure.faults.add(f"PUT *.blob.core.windows.net/*{file} {fault}")
+    submitted = run(small, stage)
+    assert azure.faults.unspent() == ()
+    assert list(azure.jobs) == [submitted.id]
+
+
+def test_of_many_files_no_other_one_is_tried_once_one_was_in_vain(
+        small: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    code = small.root / "components" / "only" / "src"
+    for number in range(100):
+        (code / f"m{number}.py").write_text("")
+    azure.faults.add("PUT *.blob.core.windows.net/*/src/m* reset after=10")
+    with pytest.raises(StageError, match="could not register the component"):
+        run(small, stage)
+    failed = [call for call in azure.requests(Service.BLOB) if call.method == "PUT" and not call.status]
+    assert len(failed) < 100
+    azure.faults.clear()
+    submitted = run(small, stage)
+    assert list(azure.jobs) == [submitted.id]
+
+
+def test_an_asset_s_upload_that_fails_has_no_hours_for_it(small: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    file = small.root / "data.yml"
+    file.write_text("$schema: https://azuremlschemas.azureedge.net/latest/data.schema.json\nname: rows\ntype: uri_folder\npath: data\n")
+    azure.faults.add("PUT *.blob.core.windows.net/*rows.csv reset")
+    catalogue, store = small.catalogue(), small.store()
+    try:
+        with Workspace(stage, patience=QUICK) as workspace, pytest.raises(StageError, match="could not register the data ") as caught:
+            register(workspace, wanted([file], "data", catalogue, store), catalogue)
+    finally:
+        store.close()
+    assert caught.value.why == f"{ACCOUNT}: the connection ended without an answer"
 
 
 @pytest.mark.parametrize(("fault", "words"), [

@@ -1,10 +1,11 @@
 """What Azure's refusals become."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from mlops_lib.engines.azureml.problems import OutOfTime, answered, clean, explained
+from mlops_lib.engines.azureml.problems import OutOfTime, answered, clean, explained, unconnected
 from mlops_lib.errors import InputError, MlopsError, StageError
 
 from .conftest import black_hole
@@ -94,6 +95,15 @@ def test_a_refusal_is_told_from_silence() -> None:
     assert answered(caught(HttpResponseError(404, "UserError", "no")))
     assert not answered(caught(OutOfTime("within 2 min 00 s")))
     assert not answered(StageError("no Terraform here"))
+
+
+def test_it_is_said_who_of_storage_did_not_answer() -> None:
+    aborted = "('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))"
+    assert unconnected(aborted, at="a.blob.core.windows.net") == "a.blob.core.windows.net: the connection ended without an answer"
+    assert unconnected(aborted) == aborted
+    error = HttpResponseError(503)
+    error.response.request = SimpleNamespace(url="https://a.blob.core.windows.net/c/x?sig=SECRET")  # type: ignore[attr-defined]
+    assert told(error).why == "said (HTTP 503, request r-1, a.blob.core.windows.net)"
 
 
 def test_our_own_errors_stay_as_they_are() -> None:

@@ -1,5 +1,6 @@
 """Retries and limits, against a server that fails as it is told to."""
 
+import io
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,12 +78,24 @@ def test_what_passes_is_tried_again_with_the_same_body(server: Server, method: s
     assert [(seen[0], seen[2]) for seen in server.seen] == [(method, b'{"a": 1}')] * 2
 
 
-@pytest.mark.parametrize("fault", ["reset", "silence"])
-def test_what_does_not_pass_is_raised_after_so_many_attempts(server: Server, fault: str) -> None:
+@pytest.mark.parametrize(("fault", "attempts"), [("reset", QUICK.attempts), ("silence", 2)])
+def test_what_does_not_pass_is_raised_after_so_many_attempts(server: Server, fault: str, attempts: int) -> None:
     server.script = [fault] * 9
     with pytest.raises(sdk.module("azure.core.exceptions").AzureError):
         send(server)
-    assert len(server.seen) == QUICK.attempts
+    assert len(server.seen) == attempts
+
+
+def test_what_is_read_from_a_file_is_sent_again_whole(server: Server) -> None:
+    server.script = [503, "reset"]
+    content = io.BytesIO(b"before it,and it")
+    content.seek(10)
+    transport = connect(lambda token, claims: None, QUICK)
+    request = sdk.module("azure.core.rest").HttpRequest("PUT", f"http://127.0.0.1:{server.server_port}/x", content=content,
+                                                        headers={"Content-Length": "6"})
+    assert transport.send(request).status_code == 200
+    transport.shut()
+    assert [seen[2] for seen in server.seen] == [b"and it"] * 3
 
 
 @pytest.mark.parametrize("status", [429, 503])
