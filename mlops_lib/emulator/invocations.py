@@ -161,13 +161,9 @@ def _inputs(told: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         kind = _TYPES.get(str(value.get("jobInputType", "")).replace("_", "").lower()) if isinstance(value, dict) else None
         if kind is None or value.get("value" if kind == "literal" else "uri") is None:
             raise Problem(400, "BadArgument", f"The input '{name}' has a jobInputType with a uri, or Literal with a value.")
-        found[name] = {"jobInputType": kind, "value": _text(value["value"])} if kind == "literal" else {
+        found[name] = {"jobInputType": kind, "value": str(value["value"])} if kind == "literal" else {
             "jobInputType": kind, "uri": value["uri"], "mode": value.get("mode") or "ReadOnlyMount"}
     return found
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _output(kind: Any, uri: str | None) -> dict[str, Any]:

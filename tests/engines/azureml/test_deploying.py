@@ -78,6 +78,16 @@ def test_a_pipeline_is_deployed_invoked_and_followed(real: Project, stage: Stage
     assert (record.pipeline, record.stage, record.status) == ("p", "dev", Status.COMPLETED)
 
 
+def test_a_boolean_reaches_a_step_as_in_a_job_that_is_submitted(real: Project) -> None:
+    for path, number in (("components/prep/component.yml", "rate: {type: number, default: 0.5}"), ("pipelines/p.yml", "rate: 0.25")):
+        file = real.root / path
+        text = file.read_text()
+        assert number in text
+        file.write_text(text.replace(number, "rate: {type: boolean, default: false}" if "{" in number else "rate: false"))
+    run = deploy(real).invoke(raw=str(real.root / "data"), rate="true", outputs=["table"], listener=lambda event: None)
+    assert (run.outputs["table"].path / "rows.csv").read_text() == "a\n1\nTrue\n0.5\n"
+
+
 def test_what_is_unchanged_is_left_alone_and_a_change_takes_over_when_it_is_whole(real: Project, stage: Stage, azure: ScriptedAzure) -> None:
     first = deploy(real).outcome
     azure.calls.clear()
