@@ -127,7 +127,8 @@ _EXAMPLE: Final = "write it as: PUT */jobs/* status=503 retry-after=2 times=2"
 def _number(name: str, text: str) -> float | int:
     pattern = r"\d+(\.\d+)?" if name == "delay" else r"\d+"
     if not re.fullmatch(pattern, text):
-        raise InputError(f"{name} is a number, not {text!r}", fix=f"write {name}=2")
+        raise InputError(f"{name} is a number, not {text!r}",
+                         fix=f"write {name}={503 if name == 'status' else 2}")
     return float(text) if name == "delay" else int(text)
 
 

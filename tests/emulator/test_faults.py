@@ -41,7 +41,7 @@ def test_a_fault_is_a_line(line: str, fault: Fault) -> None:
     ("FETCH * reset", "is no method"),
     ("GET * statsu=503", "did you mean 'status'?"),
     ("GET * rest", "did you mean 'reset'?"),
-    ("GET * status=soon", "status is a number"),
+    ("GET * status=soon", "status is a number, not 'soon'\n  fix: write status=503"),
     ("GET * status=200", "is no status of an error"),
     ("GET * times=2", "has to do something"),
     ("GET * reset lost", "does one thing"),

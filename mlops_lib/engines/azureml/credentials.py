@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from ...errors import MlopsError, StageError
 from . import sdk
-from .problems import clean, first_words
+from .problems import clean, first_words, unconnected
 
 _FEDERATED: Final = ("AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_ID", "AZURE_TENANT_ID")
 _MANAGED: Final = ("IDENTITY_ENDPOINT", "MSI_ENDPOINT")
@@ -168,7 +168,7 @@ class Credential:
                     raise
                 except Exception as error:  # azure-identity's own, and those of whatever it starts
                     reason = _explained(error)
-                    fixes.append(way.fix)
+                    fixes.append(_fix(way, error))
             reasons.append(f"{way.name}: {reason}")
         raise StageError(f"nobody is signed in to Azure, for stage {self._stage!r}", why="; ".join(reasons),
                          fix="; or ".join(fixes))
@@ -189,13 +189,21 @@ def _plain(token: Any) -> Token:
     return Token(token.token, token.expires_on)
 
 
+def _fix(way: Way, error: BaseException) -> str:
+    """What to do when a way was tried in vain."""
+    said = str(error)
+    if unconnected(said) != said:
+        return "see whether the network, or the proxy that HTTPS_PROXY names, is in the way"
+    return f"install the Azure CLI, then {way.fix}" if "not found on path" in said else way.fix
+
+
 def _explained(error: BaseException) -> str:
     """Why a way gave no token: what the code of it means, and what was said."""
     if isinstance(error.__cause__, subprocess.TimeoutExpired):
         return f"az has not answered within {_CLI_SECONDS} s"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename} cannot be read: {error.strerror}"
-    said = re.split(r"\s*(?:Trace ID:|Interactive authentication is needed)", clean(str(error)))[0]
+    said = re.split(r"\s*(?:Trace ID:|Interactive authentication is needed)", clean(unconnected(str(error))))[0]
     said = first_words(re.sub(r"^.*?(?=AADSTS\d)|^ERROR: ", "", said))
     meaning = next((meaning for code, meaning in _MEANINGS if re.search(code, said)), "")
     return f"{meaning} ({said})" if meaning else said

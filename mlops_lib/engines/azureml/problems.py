@@ -74,7 +74,7 @@ def explained(error: BaseException, doing: str, *, stage: str, at: str = "") -> 
                           + (f", which allows {action}" if action else "")
                           + ("; or lets this network in: a firewall of storage says the same" if code == _FIREWALL else ""))
     if status == 404:
-        return StageError(what, why=f"{said} {told}", fix=f"see that {at or 'it'} exists: mlops stage check {stage}")
+        return StageError(what, why=f"{said} {told}", fix=f"see that {at or 'it'} exists: mlops stage check {stage} --online")
     if "quota" in said.lower():
         return StageError(what, why=f"{said} {told}", fix="ask for more quota, or name a smaller compute")
     if status == 409 and re.search(r"\b(?:recover|purge)", said, re.IGNORECASE):

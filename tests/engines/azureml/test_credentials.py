@@ -1,6 +1,7 @@
 """Who we are to Azure, and why not."""
 
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def test_without_any_way_every_reason_is_told(tmp_path: Path) -> None:
         os.environ["PATH"] = path
     for word in ("workload identity (OIDC): ", "managed identity: ", "Azure CLI: "):
         assert word in caught.value.why
-    assert caught.value.fix == "az login --tenant tenant-1"
+    assert caught.value.fix == "install the Azure CLI, then az login --tenant tenant-1"
     assert caught.value.exit_code == 4
 
 
@@ -110,6 +111,21 @@ def test_a_token_file_that_is_not_there_is_named(az: Any, tmp_path: Path) -> Non
     with pytest.raises(StageError, match="nobody") as caught:
         Credential("dev", there["AZURE_TENANT_ID"], there).get_token(SCOPE)
     assert f"workload identity (OIDC): {tmp_path / 'gone'} cannot be read: No such file or directory;" in caught.value.why
+
+
+def test_a_connection_that_is_not_made_is_told_as_that_and_not_as_a_matter_of_the_identity(
+    az: Any, azure: ScriptedAzure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    az("exit 1")
+    with socket.socket() as bound:  # nobody listens there, and nobody else can
+        bound.bind(("127.0.0.1", 0))
+        proxy = f"127.0.0.1:{bound.getsockname()[1]}"
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, f"http://{proxy}")
+        with pytest.raises(StageError, match="nobody is signed in") as caught:
+            Credential("dev", azure.setup.tenant).get_token(SCOPE)
+    assert f"workload identity (OIDC): the proxy {proxy}: Connection refused;" in caught.value.why
+    assert caught.value.fix.startswith("see whether the network, or the proxy that HTTPS_PROXY names, is in the way; or az login")
 
 
 def test_the_cli_is_asked_for_the_stage_s_tenant(tmp_path: Path, az: Any) -> None:

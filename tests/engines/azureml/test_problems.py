@@ -34,7 +34,7 @@ def told(error: BaseException, **more: Any) -> MlopsError:
 
 @pytest.mark.parametrize(("status", "kind", "fix"), [
     (400, InputError, ""), (401, StageError, "az login"), (403, StageError, "the role 'AzureML Data Scientist'"),
-    (404, StageError, "mlops stage check dev"), (409, InputError, "another name or version"),
+    (404, StageError, "mlops stage check dev --online"), (409, InputError, "another name or version"),
     (429, StageError, "wait"), (500, StageError, "try again later"), (503, StageError, "try again later"),
 ])  # fmt: skip
 def test_every_status_has_a_way_out(status: int, kind: type[MlopsError], fix: str) -> None:
