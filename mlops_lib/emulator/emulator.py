@@ -226,7 +226,9 @@ def _alone_in(home: Path) -> Iterator[None]:
     """Nobody else uses *home* meanwhile, which is made when absent."""
     lock = home / "emulator.lock"
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not home.exists():
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (home / ".gitignore").write_text("*\n")  # keys and tokens are in it; a folder that was there is its owner's
         lock.touch()
     except OSError as error:
         raise InputError(f"{home} cannot be used: {error.strerror}", fix="give another home") from None

@@ -413,3 +413,7 @@ def test_a_home_and_a_port_are_for_one(azure: Emulator, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be used"):
         Emulator(tmp_path / "file" / "home")
+    with pytest.raises(InputError, match="cannot listen on port"):
+        Emulator(tmp_path / "fresh", port=azure.port)
+    assert (tmp_path / "fresh" / ".gitignore").read_text() == "*\n", "no key of it is ever committed"
+    assert not (tmp_path / ".gitignore").exists(), "that folder was there"
