@@ -88,7 +88,7 @@ def _looking(group: click.Group, kind: str, list_here: Callable[[click.Context, 
         elif rows:
             _columns([("NAME", "VERSION", "DESCRIPTION"), *rows])
         else:
-            _say(f"stage {where!r} has none yet")
+            _say(f"stage {where!r} has no {_NOUNS[kind]} yet")
 
     @group.command("show", help=f"NAME, NAME:VERSION or NAME@latest: a {_NOUNS[kind]}.")
     @click.argument("name")

@@ -195,13 +195,14 @@ def _refuse_to_replace(target: Path, output: str, project: Project, job: Pipelin
     for source in project.sources(job):
         kept = Path(os.path.realpath(source))
         if real == kept or real in kept.parents or kept in real.parents:
+            free = os.path.relpath(project.root / "out" / output)
             raise InputError(f"--output {output}={target} would replace what the project is made of: {source}",
-                             why="a path is replaced whole", fix=f"name a path of its own: --output {output}=out/{output}")
+                             why="a path is replaced whole", fix=f"name a path of its own: --output {_quoted(output, free)}")
     for kept, word in ((project.root, "the project"), (Path.cwd(), "this folder"), (Path.home(), "your home folder")):
         kept = Path(os.path.realpath(kept))
         if real == kept or real in kept.parents:
             raise InputError(f"--output {output}={target} would replace {word}", why="a path is replaced whole",
-                             fix=f"name a folder of its own: --output {output}={target / output}")
+                             fix=f"name a folder of its own: --output {_quoted(output, target / output)}")
     type_ = job.outputs[output].type
     folder = type_ in ("uri_folder", "mltable", "mlflow_model", "triton_model")
     there = in_the_way(target, folder=folder or (type_ != "uri_file" and target.is_dir()))
@@ -211,9 +212,16 @@ def _refuse_to_replace(target: Path, output: str, project: Project, job: Pipelin
     if holds_something_else(project.root / ".mlops", target):
         raise InputError(f"--output {output}={target} would replace a folder in which no run has put an output",
                          why="a folder is replaced whole, and what is in it would be lost",
-                         fix=f"name a path of its own: --output {output}={target / output}; or remove the folder first")
+                         fix=f"name a path of its own: --output {_quoted(output, target / output)}; or remove the folder first")
     if (project.root / ".mlops").resolve() in (real, *real.parents):
         raise InputError(f"--output {output}={target} is in the project's .mlops folder", fix="name another path")
+
+
+def _quoted(output: str, path: str | Path) -> str:
+    """A path as a shell takes it after ``--output``."""
+    import shlex
+
+    return shlex.quote(f"{output}={path}")
 
 
 def _silent(event: Event) -> None:

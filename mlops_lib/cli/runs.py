@@ -60,7 +60,7 @@ def list_runs(context: click.Context, limit: int, pipeline: str | None, offline:
         _print_json([_run_json(record) for record in found])
         return
     if not found:
-        click.echo("no run yet; start one: mlops run PIPELINE", err=True)
+        _say(f"no run{f' of {pipeline!r}' if pipeline else ''} yet; start one: mlops run {pipeline or 'PIPELINE'}")
     _columns([("RUN", "PIPELINE", "ON", "STATUS", "STARTED", "TOOK")] + [
         (record.id, record.pipeline, record.stage or HERE, record.status.value,
          f"{datetime.fromtimestamp(record.started):%Y-%m-%d %H:%M:%S}",

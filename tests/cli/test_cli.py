@@ -254,6 +254,7 @@ def test_a_copy_that_fails_is_said_and_the_result_is_kept(copying: Any) -> None:
 def test_past_runs_are_listed_shown_and_read(copying: Any) -> None:
     assert "no run yet" in copying.mlops("runs", "list").stderr
     assert copying.json("runs", "list") == []
+    assert "no run of 'q' yet; start one: mlops run q" in copying.mlops("runs", "list", "--pipeline", "q").stderr
     first = copying.json("run", "p")["run"]
     second = copying.json("run", "p", "--set", "line=3")["run"]
     assert [run["run"] for run in copying.json("runs", "list")] == [second, first]
@@ -478,6 +479,14 @@ def test_an_output_never_replaces_what_the_project_is_made_of(target: str, copyi
     done = copying.mlops("run", "p", "--output", f"result={target}", expect=2)
     assert "would replace" in done.stderr
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_the_path_that_is_proposed_for_an_output_can_be_pasted(copying: Any) -> None:
+    there = copying.root / "pipelines"
+    assert "result=../out/result\n" in copying.mlops("run", "p", "--output", "result=o", cwd=there, expect=2).stderr
+    copying.write("my results/mine", "kept")
+    said = copying.mlops("run", "p", "--output", "result=my results", expect=2).stderr
+    assert f"--output 'result={copying.root}/my results/result'; or remove" in said
 
 
 def test_a_copy_that_fails_is_told_in_the_json_too(copying: Any) -> None:

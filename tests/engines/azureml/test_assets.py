@@ -273,7 +273,7 @@ def test_the_commands_register_list_and_show(project: Project, stage: Stage, mlo
     missing = mlops("components", "show", "perp", "--on", "dev")
     assert (missing.code, "did you mean 'prep'?" in missing.err) == (2, True)
     assert mlops("components", "show", "prep:9", "--on", "dev").code == 2
-    assert mlops("data", "list", "--on", "dev").err == "stage 'dev' has none yet\n"
+    assert mlops("data", "list", "--on", "dev").err == "stage 'dev' has no data asset yet\n"
     assert mlops("data", "register", FILES["data"], "--on", "dev").code == 0
     assert json.loads(mlops("data", "show", "rows@latest", "--on", "dev", "--json").out)["versions"] == ["1"]
     assert mlops("models", "register", FILES["model"], "--on", "dev").code == 0
