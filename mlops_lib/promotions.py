@@ -161,6 +161,7 @@ def rollback(registry: Registry, name: str, *, actor: str, at: str,
     with registry.claim(name):
         current = champion_of(registry, name)
         if current is None:
+            find_version(registry, name)  # tells of a name that no model has
             raise InputError(f"the model {name!r} has no champion in {registry.name}", fix="promote one first")
         versions = {version.version: version for version in registry.versions(name)}
         before = versions.get(current.tags.get(REPLACES, ""))

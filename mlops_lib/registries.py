@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,21 +78,25 @@ class Registries:
         Raises:
             InputError: there is no such stage; StageError: what tells of its workspace cannot be read.
         """
-        return RunModels(self._store) if name == RUNS else self.stage(name)
+        return RunModels(self._store) if name == RUNS else self._stage(name, (RUNS,))
 
     def stage(self, name: str) -> Shelf:
         """The registry of a stage; as :meth:`find`."""
+        return self._stage(name, ())
+
+    def _stage(self, name: str, others: Iterable[str]) -> Shelf:
+        """The registry of a stage; *others* are names that may be meant besides those of stages."""
         if name not in self._known:
-            self._known[name] = self._chosen(name)
+            self._known[name] = self._chosen(name, others)
         return self._known[name]
 
     def is_local(self, name: str) -> bool:
         """Whether nothing but this machine is asked for a stage."""
         return name == RUNS or self._choice.local is True or (self._choice.local is None and self._source(name) is None)
 
-    def _chosen(self, name: str) -> Shelf:
+    def _chosen(self, name: str, others: Iterable[str]) -> Shelf:
         if self.is_local(name):
-            return self._here(name)
+            return self._here(name, others)
         from .engines.azureml.registry import WorkspaceModels
         from .engines.azureml.workspace import Workspace
 
@@ -109,10 +113,10 @@ class Registries:
         self._tell(f"{name} is the workspace {stage.workspace['name']}, as {source.told} says")
         return models
 
-    def _here(self, name: str) -> StageModels:
+    def _here(self, name: str, others: Iterable[str]) -> StageModels:
         known = stages(self._store.folder, self._project.settings.stages)
         if name not in known:
-            raise InputError(f"there is no stage {name!r}", fix=did_you_mean(name, known))
+            raise InputError(f"there is no stage {name!r}", fix=did_you_mean(name, [*known, *others]))
         folder = self._store.folder / FOLDER / name
         self._tell(f"{name} is on this machine, in {self._project.catalogue().display(folder)}")
         return StageModels(self._store.folder, name)

@@ -156,7 +156,7 @@ def test_bytes_that_were_changed_are_refused(place: Place) -> None:
 
 
 def test_rollback_goes_back_one_champion_after_the_other(place: Place) -> None:
-    with pytest.raises(InputError, match="no champion in qa"):
+    with pytest.raises(InputError, match="no model 'shop' is in qa"):
         rollback(place.target, "shop", actor="ann", at=REQUEST.at)
     for loss in (0.5, 0.4, 0.3):
         place.promote(place.make(loss))

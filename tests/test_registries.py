@@ -55,6 +55,10 @@ def test_stages_are_on_this_machine_when_nothing_tells_of_them_and_that_is_told_
         assert [line.split(",")[0] for line in told] == ["dev is on this machine"]
         with pytest.raises(InputError, match="there is no stage 'prd'"):
             registries.stage("prd")
+        for find, fix in ((registries.find, "did you mean 'runs'?"), (registries.stage, "use one of dev, prod, qa, test")):
+            with pytest.raises(InputError) as caught:
+                find("rnus")
+            assert caught.value.fix == fix
         with pytest.raises(StageError, match=r"test\.json cannot be read"):
             registries.stage("test")
     with Registries(project, store, Choice(local=True), told.append) as registries:

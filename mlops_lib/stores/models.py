@@ -214,7 +214,8 @@ def find_version(models: Models, name: str, wanted: str = "latest") -> ModelVers
         if wanted in ("latest", version.version):
             return version
     raise InputError(f"the model {name!r} has no version {wanted!r}" + ("" if models.name == RUNS else f" in {models.name}"),
-                     fix=did_you_mean(wanted, [version.version for version in known]))
+                     fix=did_you_mean(wanted, ["latest", *([] if models.name == RUNS else [CHAMPION]),
+                                              *(version.version for version in known)]))
 
 
 def files_in(folder: Path) -> Sequence[ModelFile]:

@@ -172,7 +172,7 @@ class Records:
                 f"{_RUN_SQL} WHERE substr(id, 1, ?) = ? LIMIT 2", [len(run), run])
         if not rows:
             known = [row[0] for row in self.database.rows("SELECT id FROM runs ORDER BY started DESC LIMIT 200")]
-            fix = nearest(run, known) or "mlops runs list shows them" if known else "start one: mlops run PIPELINE"
+            fix = nearest(run, ["latest", *known]) or "mlops runs list shows them" if known else "start one: mlops run PIPELINE"
             raise InputError(f"no run {run!r}" if known else "no run yet", why="runs are kept in the project's .mlops folder",
                              fix=fix)
         if len(rows) > 1:
@@ -433,7 +433,7 @@ class Assets:
                 return record
         if known:
             raise InputError(f"the {kind} {name!r} has no version {version!r}",
-                             fix=did_you_mean(version, [record.version for record in known]))
+                             fix=did_you_mean(version, ["latest", *(record.version for record in known)]))
         names = [record.name for record in self.latest(kind)]
         raise InputError(f"no {kind} {name!r} is registered here", why="a pipeline's named output registers it",
                          fix=did_you_mean(name, names) if names else "run the pipeline that makes it first")

@@ -428,6 +428,8 @@ def test_assets_are_listed_and_shown(copying: Any) -> None:
     assert Path(copying.json("data", "show", "table:1")["path"]).read_text() == "one\ntwo\n"
     assert f"step second of run {run['run']}" in copying.mlops("data", "show", "table").stdout
     assert "has no version '7'" in copying.mlops("data", "show", "table:7", expect=2).stderr
+    for arguments in (("data", "show", "table@latst"), ("runs", "show", "lates")):
+        assert "did you mean 'latest'?" in copying.mlops(*arguments, expect=2).stderr
 
 
 # --- completion ------------------------------------------------------------------------------------------------------

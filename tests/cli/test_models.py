@@ -292,7 +292,7 @@ def test_tags_are_given_by_hand_except_those_that_say_who_is_champion(shop: Any)
         (("promote", "shop", "--from", "runs", "--to", "dev"), "no model 'shop' is registered here"),
         (("promote", "shop", "--from", "dev", "--to", "qa"), "no model 'shop' is in dev"),
         (("promote", "shop", "--from", "runs", "--to", "test"), "the stage 'test' has no gate"),
-        (("rollback", "shop", "--in", "dev"), "no champion in dev"),
+        (("rollback", "shop", "--in", "dev"), "no model 'shop' is in dev"),
         (("rollback", "shop", "--in", "runs"), "there is no stage 'runs'"),
         (("show", "shop", "--in", "qa"), "no model 'shop' is in qa"),
         (("list", "--azure"), "--azure says where a stage is, and the models of runs are on this machine"),
