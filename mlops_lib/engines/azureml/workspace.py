@@ -20,7 +20,7 @@ from .transport import Patience, Transport, Uploads, asked, bounded, connect
 
 MANAGEMENT: Final = "https://management.azure.com"
 _SCOPE: Final = f"{MANAGEMENT}/.default"
-_VERSION: Final = "2024-10-01"
+VERSION: Final = "2024-10-01"
 _THREADS: Final = 16
 _RACES: Final = (1, 2, 4)  # pauses after lost ones, in those before a second attempt
 _LOOK_AGAIN_S, _LONGEST_S = 2.0, 10.0  # between two looks at a long operation
@@ -120,7 +120,7 @@ class Workspace:
         """As :meth:`get`, of something in the workspace; None when there is no such thing."""
         return self._maybe(f"{self.path}/{path}", doing=doing)
 
-    def _maybe(self, path: str, *, doing: str, host: str = MANAGEMENT, version: str | None = _VERSION, **query: str) -> Any:
+    def _maybe(self, path: str, *, doing: str, host: str = MANAGEMENT, version: str | None = VERSION, **query: str) -> Any:
         missing = sdk.module("azure.core.exceptions").ResourceNotFoundError
 
         def attempt() -> Any:
@@ -196,7 +196,7 @@ class Workspace:
 
     # --- plain requests ----------------------------------------------------------------------------------------------
 
-    def get(self, path: str, *, doing: str, host: str = MANAGEMENT, version: str | None = _VERSION, **query: str) -> Any:
+    def get(self, path: str, *, doing: str, host: str = MANAGEMENT, version: str | None = VERSION, **query: str) -> Any:
         """The JSON that a path of the management address, or of another service of the workspace, answers.
 
         Raises:
@@ -204,11 +204,11 @@ class Workspace:
         """
         return self.call(doing, lambda: self._json("GET", host, path, version, query))
 
-    def post(self, path: str, body: Any = None, *, doing: str, host: str = MANAGEMENT, version: str | None = _VERSION) -> Any:
+    def post(self, path: str, body: Any = None, *, doing: str, host: str = MANAGEMENT, version: str | None = VERSION) -> Any:
         """As :meth:`get`, for what changes something, or is asked with a body."""
         return self.call(doing, lambda: self._json("POST", host, path, version, {}, body))
 
-    def patch(self, path: str, body: Any, *, doing: str, version: str | None = _VERSION) -> Any:
+    def patch(self, path: str, body: Any, *, doing: str, version: str | None = VERSION) -> Any:
         """As :meth:`get`, for what changes something."""
         return self.call(doing, lambda: self._json("PATCH", MANAGEMENT, path, version, {}, body))
 
@@ -229,7 +229,7 @@ class Workspace:
         headers = {"If-None-Match": "*"} if only_new else {}
 
         def attempt() -> Any:
-            response = self._sent("PUT", MANAGEMENT, f"{self.path}/{path}", _VERSION, {}, body, headers)
+            response = self._sent("PUT", MANAGEMENT, f"{self.path}/{path}", VERSION, {}, body, headers)
             self._await(response)
             return response.json() if response.content else None
 
@@ -241,7 +241,7 @@ class Workspace:
 
         def attempt() -> None:
             try:
-                response = self._sent("DELETE", MANAGEMENT, f"{self.path}/{path}", _VERSION, {})
+                response = self._sent("DELETE", MANAGEMENT, f"{self.path}/{path}", VERSION, {})
             except missing:
                 return
             self._await(response)
@@ -265,7 +265,7 @@ class Workspace:
                 return
             time.sleep(asked(response.headers, otherwise=_LOOK_AGAIN_S, longest=min(_LONGEST_S, self.patience.longest)))
 
-    def pages(self, path: str, *, doing: str, host: str = MANAGEMENT, version: str | None = _VERSION,
+    def pages(self, path: str, *, doing: str, host: str = MANAGEMENT, version: str | None = VERSION,
               may_lack: bool = False) -> Iterator[Mapping[str, Any]]:
         """The items of a list, page after page; none of a list that is not there, when it *may_lack*."""
         query: dict[str, str] = {}

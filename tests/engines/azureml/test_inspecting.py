@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import StageError
 from mlops_lib.infra import Compute, Datastore, Identity, Stage
 
-from .conftest import Mlops
+from .conftest import Mlops, black_hole
 from .stage import ScriptedAzure
 
 CLUSTER = Compute(kind="cluster", vm_size="Standard_DS3_v2", min_nodes=0, max_nodes=4)
@@ -53,7 +54,7 @@ def test_a_stage_as_terraform_left_it_lacks_nothing(stage: Stage, azure: Scripte
     assert {"workspace", "storage account", "key vault", "Application Insights", "container registry", "identity", "container",
             "compute", "datastore", "quota", "roles"} == set(kinds)
     assert next(fact.about for fact in report.facts if fact.kind == "compute") == "Standard_DS3_v2, 0 of 4 nodes, Steady"
-    assert not [call for call in azure.requests() if call.status >= 400]
+    assert [call.status for call in azure.requests() if call.status >= 400] == [401], "the first is without a token"
     assert not [call for call in azure.requests(Service.MANAGEMENT) if call.method != "GET"], "a look changes nothing"
 
 
@@ -208,6 +209,19 @@ def test_an_azure_that_does_not_answer_is_no_report(stage: Stage, azure: Scripte
     azure.twists.append(lambda request: Problem(503, "Busy", "later").response() if request.path.endswith("/usages") else None)
     with pytest.raises(StageError, match="read the quota"):
         look(stage)
+
+
+def test_an_azure_that_takes_no_connection_is_told_in_seconds(mlops: Mlops, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    with black_hole() as silent:
+        address = f"127.0.0.1:{silent.address[4][1]}"
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, f"http://{address}")
+        begun = time.monotonic()
+        done = mlops("stage", "check", "dev", "--online")
+        assert time.monotonic() - begun < 15, "the usual attempts to connect take longer"
+    assert (done.code, done.err) == (4, (
+        f"stage 'dev': Azure cannot be reached at management.azure.com: nobody takes a connection at 127.0.0.1 (through the proxy "
+        f"{address})\n  fix: see whether the network, a proxy or a private endpoint is in the way\n"))
 
 
 def test_the_command_makes_one_report_and_exits_with_four_when_something_lacks(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..workspace import Workspace
+from ....errors import StageError
+from ..reaching import unreached
+from ..workspace import MANAGEMENT, VERSION, Workspace
 from . import quota, resources, roles
 from .report import Fact, Lack, Report, Unread, joined
 
@@ -15,6 +17,11 @@ def inspect(workspace: Workspace) -> Report:
     Raises:
         StageError: nobody is signed in, or Azure does not answer.
     """
+    host = MANAGEMENT.removeprefix("https://")
+    # Nobody has signed in yet, which fails in a worse way where nothing is reached: that Azure says so is an answer, too.
+    if why := unreached(host, f"{workspace.path[1:]}?api-version={VERSION}", workspace.patience):
+        raise StageError(f"stage {workspace.stage.name!r}: Azure cannot be reached at {host}: {why}",
+                         fix="see whether the network, a proxy or a private endpoint is in the way")
     every = [*resources.questions(workspace), *quota.questions(workspace), *roles.questions(workspace)]
     return joined(workspace.each(lambda question: question(), every))
 
