@@ -64,13 +64,13 @@ class Way:
     build: Callable[[], Any]
 
 
-def ways(tenant: str, environ: Mapping[str, str], *, tag: Path = _TAG) -> tuple[Way, ...]:
+def ways(tenant: str, environ: Mapping[str, str], *, tag: Path | None = None) -> tuple[Way, ...]:
     """The ways in the order in which they are tried: workload identity, managed identity, Azure CLI.
 
     Args:
         tenant: The stage's.
         environ: The process's variables.
-        tag: Where the machine says whose it is.
+        tag: Where the machine says whose it is; default: what Linux says.
     """
     missing = [name for name in _FEDERATED if not environ.get(name)]
     return (
@@ -79,7 +79,7 @@ def ways(tenant: str, environ: Mapping[str, str], *, tag: Path = _TAG) -> tuple[
             build=lambda: sdk.module("azure.identity").WorkloadIdentityCredential(
                 tenant_id=environ["AZURE_TENANT_ID"], client_id=environ["AZURE_CLIENT_ID"],
                 token_file_path=environ["AZURE_FEDERATED_TOKEN_FILE"], retry_total=2, **_LIMITS)),
-        Way(name="managed identity", absent=_not_managed(environ, tag),
+        Way(name="managed identity", absent=_not_managed(environ, tag or _TAG),
             fix="give the machine an identity, and when it has several the one's id in AZURE_CLIENT_ID",
             build=lambda: sdk.module("azure.identity").ManagedIdentityCredential(
                 client_id=environ.get("DEFAULT_IDENTITY_CLIENT_ID") or environ.get("AZURE_CLIENT_ID") or None, **_LIMITS)),

@@ -11,10 +11,17 @@ from typing import NamedTuple
 
 import pytest
 
+from mlops_lib.engines.azureml import credentials
 from mlops_lib.infra import Stage, read
 from mlops_lib.project import Project
 
 from .stage import ScriptedAzure
+
+
+@pytest.fixture(autouse=True)
+def no_machine_of_azures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CI's machine often is one, and would be asked for its managed identity."""
+    monkeypatch.setattr(credentials, "_TAG", tmp_path / "no tag")
 
 
 @pytest.fixture(scope="session")
