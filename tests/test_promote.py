@@ -61,6 +61,13 @@ def test_the_larger_of_the_absolute_and_the_relative_improvement_is_needed() -> 
         assert refused["improvement"].endswith(f"must be better by {needed:g}")
 
 
+def test_a_share_of_a_value_below_0_is_an_improvement_as_well() -> None:
+    gate = dataclasses.replace(PLAIN, goal=Goal.MAXIMIZE, relative=0.1)
+    champion = model("old", loss=-2.0)
+    assert "must be better by 0.2" in told(decide(gate, model(loss=-1.9), champion))["improvement"]
+    assert decide(gate, model(loss=-1.8), champion).passed
+
+
 @pytest.mark.parametrize(("new", "old", "needed", "passed", "words"), [
     (0.0, -0.0, 0.0, False, "a tie"), (-0.0, 0.0, 0.0, False, "a tie"), (5e-324, 1e-323, 0.0, True, "better by 4.94066e-324"),
     (-1e308, 1e308, 0.0, True, "better by more than a number can say"), (1e308, -1e308, 0.0, False, "worse by more than"),
@@ -143,6 +150,13 @@ def test_an_improvement_must_be_more_than_chance() -> None:
     assert "better by 0.002, at 0.95 by at least -" in refused["confidence"]
 
 
+def test_rows_that_are_all_the_same_are_no_improvement() -> None:
+    gate = dataclasses.replace(PLAIN, confidence=Confidence(loss="loss", resamples=100))
+    new, old = (dataclasses.replace(rows(name, [0.5] * 200), metrics={"loss": loss}) for name, loss in (("new", 0.3), ("old", 0.4)))
+    assert told(decide(gate, new, old)) == {
+        "confidence": "mean loss of 200 rows better by 0, at 0.95 by at least 0, must be above 0"}
+
+
 def test_without_the_losses_of_all_rows_there_is_no_confidence() -> None:
     gate = dataclasses.replace(PLAIN, confidence=Confidence(loss="loss", resamples=100))
     old = rows("old", [0.5] * 200)
@@ -179,6 +193,19 @@ def test_no_slice_may_get_much_worse() -> None:
     assert "no finite loss of carrier AA" in told(decide(gate, sliced("new", AA=math.nan, BB=0.3, C=0.4), old))["slices by carrier"]
     assert "0 were measured" in told(decide(gate, model(loss=0.1), old))["slices by carrier"]
     assert "of the champion 1" in told(decide(gate, sliced("new", AA=0.1, BB=0.1), sliced("old", AA=0.4)))["slices by carrier"]
+
+
+def test_slices_by_each_column_are_compared_with_those_by_the_same_one() -> None:
+    gate = dataclasses.replace(PLAIN, slices=SliceLimit(by=("carrier", "origin"), metric="loss", goal=Goal.MINIMIZE, worse=0.05))
+
+    def by(name: str, carrier: float, origin: float) -> Evidence:
+        parts = (Slice(by=column, value="A", rows=9, metrics={"loss": loss})
+                 for column, loss in (("carrier", carrier), ("origin", origin)))
+        return dataclasses.replace(model(name, loss=0.3 if name == "new" else 0.4), slices=tuple(parts))
+
+    assert list(told(decide(gate, by("new", 0.9, 0.4), by("old", 0.4, 0.4)))) == ["slices by carrier"]
+    assert list(told(decide(gate, by("new", 0.4, 0.9), by("old", 0.4, 0.4)))) == ["slices by origin"]
+    assert decide(gate, by("new", 0.1, 0.9), by("old", 0.1, 0.9)).passed
 
 
 def test_data_that_a_model_was_measured_on_is_checked() -> None:
