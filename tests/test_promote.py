@@ -126,6 +126,7 @@ def test_who_has_measured_it_is_told() -> None:
 
 
 def test_thresholds_include_their_ends() -> None:
+    assert (Limits().hold(math.inf), Limits().hold(math.nan)) == (True, False)
     gate = dataclasses.replace(PLAIN, thresholds={"loss": Limits(high=0.4), "auc": Limits(0.6, 0.9)})
     assert decide(gate, model(loss=0.4, auc=0.6), None).passed
     assert told(decide(gate, model(loss=0.5, auc=0.95), None)) == {

@@ -26,7 +26,7 @@ from mlops_lib.gate import Gate
 from mlops_lib.promote import Decision
 from mlops_lib.promotions import Request, promote, read_decision, read_lineage, read_signature, refresh, rollback
 from mlops_lib.stores.digests import Whole
-from mlops_lib.stores.models import ModelFile, ModelVersion, Repointed, Stream, champion_of
+from mlops_lib.stores.models import RESERVED, ModelFile, ModelVersion, Repointed, Stream, champion_of
 from mlops_lib.stores.stages import StageModels, digest_of
 from mlops_lib.sweep import Goal
 
@@ -125,6 +125,25 @@ def test_what_is_no_better_is_refused_and_changes_nothing(place: Place, loss: fl
     assert stored is None
     assert not decision.passed
     assert place.files() == before
+
+
+def test_what_another_stage_says_of_its_champions_does_not_come_along(place: Place) -> None:
+    said = dict.fromkeys(RESERVED, "3") | {"deployment": "champion", "owner": "me"}
+    _, stored = place.promote(place.make(0.5, **said))
+    assert stored is not None
+    assert stored.tags == {"owner": "me", "deployment": "champion", "promotion": "1", "promoted_by": "ann", "promoted_at": REQUEST.at}
+
+
+def test_a_refusal_leaves_what_another_promotion_has_left(place: Place) -> None:
+    _, first = place.promote(place.make(0.5))
+    best = place.make(0.4)
+    place.promote(best)
+    assert first is not None
+    place.target.tag(first, {"deployment": "champion"})  # as a process that was killed would have
+    assert place.promote(place.make(0.6))[1] is None
+    assert place.champions() == ["2", "1"]
+    assert place.promote(best)[1] is None  # the champion itself: its promotion goes on
+    assert place.champions() == ["2"]
 
 
 def test_a_better_one_takes_the_place_and_the_old_one_stays_as_a_version(place: Place) -> None:

@@ -91,6 +91,13 @@ def test_the_newest_evaluation_of_a_candidate_counts(tmp_path: Path) -> None:
     assert judged([newest], None)[1] is None
 
 
+def test_the_first_name_of_bytes_that_have_several_is_theirs(tmp_path: Path) -> None:
+    whole = told("d", first=0.4, second=0.5)
+    whole["models"]["second"]["digest"] = "digest first"
+    (tmp_path / "metrics.json").write_text(json.dumps(whole))
+    assert Evaluation.read(tmp_path).models == {"digest first": "first"}
+
+
 def test_a_champion_on_the_same_data_is_preferred_to_a_newer_one(tmp_path: Path) -> None:
     same, other = evaluation(tmp_path / "1", "d", old=0.5), evaluation(tmp_path / "2", "e", old=0.9)
     ours = evaluation(tmp_path / "3", "d", new=0.4)
