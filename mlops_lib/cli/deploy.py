@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from ..errors import InputError, Refused, StageError, did_you_mean, nearest
 from . import _complete_pipeline, _complete_stage, _print_json, _project, _say, against_option, cli, json_option, set_option
-from .endpoints import deploy_pipeline, is_pipeline
+from .endpoints import _silent, deploy_pipeline, is_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -207,10 +207,6 @@ def _read(file: Path) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"{file} is no request", why="the body of one is an object", fix='{"dataframe_records": [{…}]}')
     return found
-
-
-def _silent(text: str) -> None:
-    """There is JSON at the end."""
 
 
 def _show(outcome: Outcome, as_json: bool) -> None:

@@ -270,6 +270,3 @@ def _copy(source: Path, target: Path) -> None:
         place = target / file.name
         place.parent.mkdir(parents=True, exist_ok=True)
         _copy(Path(file.path), place)
-
-
-__all__ = ["Artifacts", "copy_out", "remove"]

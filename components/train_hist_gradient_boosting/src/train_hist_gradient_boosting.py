@@ -1,4 +1,4 @@
-"""Train scikit-learn's histogram gradient boosting and save them as an MLflow model."""
+"""Train scikit-learn's histogram gradient boosting and save it as an MLflow model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train a logistic regression and save them as an MLflow model."""
+"""Train a logistic regression and save it as an MLflow model."""
 
 from __future__ import annotations
 
