@@ -13,7 +13,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -82,32 +82,54 @@ def left() -> float | None:
     return None if end is None else end - time.monotonic()
 
 
-class _Leash:
-    """What an operation changes, one request after the other, for as long as somebody waits for it."""
+class Leash:
+    """What an operation changes, for as long as somebody waits for it, and for the one that it is a part of."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._let_go = False
+        self._around = _leash.get()
+        self._moved = threading.Condition()
+        self._on_their_way = 0
+        self.is_let_go = False
+
+    def context(self) -> Context:
+        """A context like this one, for a thread, whose changes are on the leash."""
+        context = copy_context()
+        context.run(_leash.set, self)
+        return context
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        with self._lock:
-            self.check()
-            yield
+        """Meanwhile something is changed.
+
+        Raises:
+            OutOfTime: nobody waits any more.
+        """
+        with self._around.held() if self._around is not None else contextlib.nullcontext():
+            with self._moved:
+                self.check()
+                self._on_their_way += 1
+            try:
+                yield
+            finally:
+                with self._moved:
+                    self._on_their_way -= 1
+                    self._moved.notify_all()
 
     def check(self) -> None:
         """Raise when nobody waits for it any more."""
-        if self._let_go:
+        if self._around is not None:
+            self._around.check()
+        if self.is_let_go:
             raise OutOfTime("that anybody waits for")
 
     def let_go(self) -> None:
         """From now on nothing is changed; what is on its way has arrived by then, unless that takes long."""
-        self._let_go = True
-        if self._lock.acquire(timeout=_ON_ITS_WAY_S):
-            self._lock.release()
+        with self._moved:
+            self.is_let_go = True
+            self._moved.wait_for(lambda: not self._on_their_way, timeout=_ON_ITS_WAY_S)
 
 
-_leash: ContextVar[_Leash | None] = ContextVar("leash", default=None)
+_leash: ContextVar[Leash | None] = ContextVar("leash", default=None)
 
 
 class Transport:
@@ -293,19 +315,16 @@ def bounded(call: Callable[[], Any], seconds: float) -> Any:
     Raises:
         OutOfTime: it has not ended; its thread is left alone, and dies with the process.
     """
-    import contextvars
-
-    context, result, failure, leash = contextvars.copy_context(), [], [], _Leash()
+    result, failure, leash = [], [], Leash()
 
     def work() -> None:
-        _leash.set(leash)
         try:
             with within(seconds):
                 result.append(call())
         except BaseException as error:
             failure.append(error)
 
-    thread = threading.Thread(target=context.run, args=(work,), name="azure", daemon=True)
+    thread = threading.Thread(target=leash.context().run, args=(work,), name="azure", daemon=True)
     thread.start()
     try:
         thread.join(seconds)

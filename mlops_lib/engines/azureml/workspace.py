@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import os
 import threading
 import time
@@ -16,7 +15,7 @@ from ...infra import Stage
 from . import sdk
 from .credentials import Credential
 from .problems import explained, raced
-from .transport import Patience, Transport, Uploads, asked, bounded, connect
+from .transport import Leash, Patience, Transport, Uploads, asked, bounded, connect
 
 MANAGEMENT: Final = "https://management.azure.com"
 _SCOPE: Final = f"{MANAGEMENT}/.default"
@@ -168,19 +167,22 @@ class Workspace:
             told, query = None, {}
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """What *work* gives for each item, several at a time, in their order; the first failure is raised after all ended."""
+        """What *work* gives for each item, several at a time, in their order; the first failure is raised after all ended.
+
+        At Ctrl-C no other item is begun, and nothing more is changed by those that are.
+        """
         every: Sequence[Item] = list(items)
         if len(every) < 2:
             return [work(item) for item in every]
         futures: list[Future[Result]] = [Future() for _ in every]
         todo = iter(zip(every, futures, strict=True))
-        lock = threading.Lock()
+        lock, leash = threading.Lock(), Leash()
 
         def take() -> None:
             while True:
                 with lock:
                     task = next(todo, None)
-                if task is None:
+                if task is None or leash.is_let_go:
                     return
                 item, future = task
                 try:
@@ -190,8 +192,12 @@ class Workspace:
 
         # Not a pool: the end of the interpreter waits for its threads, and Ctrl-C is not to wait for what is on its way.
         for _ in range(min(_THREADS, len(every))):
-            threading.Thread(target=contextvars.copy_context().run, args=(take,), name="azure", daemon=True).start()
-        wait(futures)
+            threading.Thread(target=leash.context().run, args=(take,), name="azure", daemon=True).start()
+        try:
+            wait(futures)
+        except BaseException:
+            leash.let_go()
+            raise
         return [future.result() for future in futures]
 
     # --- plain requests ----------------------------------------------------------------------------------------------

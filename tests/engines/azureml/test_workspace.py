@@ -1,9 +1,14 @@
 """A stage's workspace, asked with plain requests."""
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
+from mlops_lib.emulator.wire import Request, Response
 from mlops_lib.engines.azureml import assets, schedules
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import InputError
@@ -25,3 +30,26 @@ def test_a_name_that_leads_to_something_else_is_asked_for_nowhere(stage: Stage, 
             use(workspace)
     assert azure.requests() == []
     assert caught.value.fix == "correct the name"
+
+
+def test_after_ctrl_c_none_of_many_things_is_changed_any_more(stage: Stage, azure: ScriptedAzure) -> None:
+    puts: list[str] = []
+
+    def interrupt(request: Request) -> Response | None:
+        if request.method == "PUT":
+            puts.append(request.path)
+            if len(puts) == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)  # all of them would take seconds
+        return None
+
+    azure.twists.append(interrupt)
+    body = {"properties": {"dataUri": "azureml://datastores/raw/paths/x", "dataType": "uri_folder"}}
+    with Workspace(stage) as workspace:
+        with pytest.raises(KeyboardInterrupt):
+            workspace.each(lambda number: workspace.put(f"data/x/versions/{number}", body, doing="register it"), range(1000))
+        seen = len(puts)
+        for thread in threading.enumerate():
+            if thread.name == "azure":
+                thread.join(10)
+    assert 5 <= seen == len(puts) < 1000
