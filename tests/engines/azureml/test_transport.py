@@ -4,6 +4,7 @@ import io
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -165,9 +166,27 @@ def test_a_pause_that_would_outlast_the_operation_is_not_made(server: Server) ->
 
 
 def test_nothing_is_sent_after_the_end(server: Server) -> None:
-    with within(60), within(0), pytest.raises(OutOfTime):
-        send(server)
+    for outer, inner in ((60, 0), (0, 60)):
+        with within(outer), within(inner), pytest.raises(OutOfTime):
+            send(server)
     assert server.seen == []
+
+
+def test_no_request_waits_longer_than_its_operation_may_take() -> None:
+    asked: list[dict[str, float]] = []
+
+    class Inner:
+        def send(self, request: Any, **options: float) -> Any:
+            asked.append(options)
+            return SimpleNamespace(status_code=200, headers={})
+
+    transport = Transport(Inner(), patience=Patience(connect=10, read=60))
+    request = sdk.module("azure.core.rest").HttpRequest("GET", "http://127.0.0.1/x")
+    transport.send(request, read_timeout=300)
+    with within(5):
+        transport.send(request)
+    assert asked[0] == {"connection_timeout": 10, "read_timeout": 60}
+    assert max(asked[1].values()) <= 5
 
 
 def test_attempts_are_counted(server: Server) -> None:

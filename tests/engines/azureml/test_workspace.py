@@ -53,3 +53,13 @@ def test_after_ctrl_c_none_of_many_things_is_changed_any_more(stage: Stage, azur
             if thread.name == "azure":
                 thread.join(10)
     assert 5 <= seen == len(puts) < 1000
+
+
+def test_what_is_to_be_new_takes_the_place_of_nothing(stage: Stage, azure: ScriptedAzure) -> None:
+    body = {"properties": {"modelUri": "azureml://datastores/raw/paths/x"}}
+    with Workspace(stage) as workspace:
+        workspace.put("models/x/versions/1", body, doing="make the model", only_new=True)
+        workspace.put("models/x/versions/1", body, doing="make the model")
+        with pytest.raises(InputError, match="could not make the model") as caught:
+            workspace.put("models/x/versions/1", body, doing="make the model", only_new=True)
+    assert "HTTP 412" in caught.value.why
