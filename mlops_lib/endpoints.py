@@ -166,7 +166,7 @@ class Endpoint:
         from .engines.azureml.deploying import roll_back
 
         with self._open() as workspace:
-            self.outcome = roll_back(called(workspace, self.name), stage=self.stage.name, say=say)
+            self.outcome = roll_back(workspace, called(workspace, self.name), say)
             return self.outcome
 
     def delete(self, deployment: str | None = None) -> None:

@@ -6,15 +6,15 @@ endpoint's tags what the traffic was before: a rollout that was killed goes on w
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ..engines.azureml.blobs import Blobs
+from ..engines.azureml.endpoint import alone
 from ..engines.azureml.online import AT_WORK, DELETING, Answer, OnlineEndpoint
 from ..engines.azureml.workspace import Workspace
 from ..errors import InputError, JobError, MlopsError, StageError, did_you_mean
@@ -34,7 +34,6 @@ _ROLLOUT, _BEFORE, _STATE = "mlops_rollout", "mlops_before", "mlops_state"
 _GOING, _DONE = "going", "done"
 _INSIGHTS: Final = "2020-02-02"  # the version of Application Insights' own API
 _HOME: Final = "mlops/serving"  # of scoring code, in the default datastore
-_CLAIMS: Final = "mlops/claims/endpoints"
 
 Say = Callable[[str], None]
 
@@ -88,24 +87,8 @@ def roll_out(workspace: Workspace, deployment: Deployment, wish: Wish, say: Say)
     if known is not None and _serves_already(endpoint, deployment.name, known, traffic := endpoint.traffic()) and \
             not _left(endpoint, deployment.name, known):
         return _outcome(endpoint, deployment, traffic, changed=False)
-    with _alone(workspace, wish.endpoint) as still_ours:
+    with alone(workspace, wish.endpoint) as still_ours:
         return _rolled_out(workspace, endpoint, deployment, wish, say, still_ours)
-
-
-@contextlib.contextmanager
-def _alone(workspace: Workspace, name: str) -> Iterator[Callable[[], None]]:
-    """Hold an endpoint: of two that divide its traffic, the last one would win, and know nothing of the other.
-
-    Yields:
-        Asks whether it is still held, and raises when it is not.
-    """
-    def taken() -> StageError:
-        return StageError(f"stage {workspace.stage.name!r}: another deployment to {name!r} is at work",
-                          why="they take turns, so that each knows the traffic that there is",
-                          fix="see what came of it, then deploy again; one that was killed is in the way for a minute")
-
-    with Blobs(workspace).held(f"{_CLAIMS}/{name}", taken) as still_ours:
-        yield still_ours
 
 
 def _rolled_out(workspace: Workspace, endpoint: OnlineEndpoint, deployment: Deployment, wish: Wish, say: Say,
@@ -155,7 +138,7 @@ def roll_back(workspace: Workspace, endpoint_name: str, model: str, say: Say) ->
             deployment to it is at work.
     """
     endpoint = OnlineEndpoint(workspace, endpoint_name)
-    with _alone(workspace, endpoint_name) as still_ours:
+    with alone(workspace, endpoint_name) as still_ours:
         return _rolled_back(workspace, endpoint, model, say, still_ours)
 
 

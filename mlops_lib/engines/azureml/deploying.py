@@ -20,6 +20,7 @@ from ...spec import PipelineJob
 from ...stores.store import Store
 from . import preflight, sdk
 from .batch import CONTENT, PIPELINE, PREVIOUS, BatchEndpoint, default_of, tags, with_ids
+from .endpoint import alone
 from .packaging import Package, package, template
 from .registration import Registration
 from .submission import Submission, digest, prepare, whole
@@ -97,13 +98,20 @@ class Deployment:
 
         Raises:
             InputError: the endpoint runs another pipeline, or Azure refuses this one; StageError: the stage cannot be reached,
-            or lacks something. What ran before still does.
+            or lacks something, or another deployment to the endpoint is at work. What ran before still does.
         """
+        if default_of(self._checked(endpoint)) != self.name:
+            preflight.check(self.workspace, self._job, self._graph, self._catalogue, say)
+        elif not left(endpoint):
+            return self._outcome(endpoint, changed=False, removed=())
+        with alone(self.workspace, endpoint.name) as still_ours:
+            return self._deployed(endpoint, say, still_ours)
+
+    def _deployed(self, endpoint: BatchEndpoint, say: Say, still_ours: Callable[[], None]) -> Outcome:
         known = self._checked(endpoint)
         before = default_of(known)
         if before == self.name:
             return self._outcome(endpoint, changed=False, removed=clear(endpoint))
-        preflight.check(self.workspace, self._job, self._graph, self._catalogue, say)
         if known is None:
             say(f"making the batch endpoint {endpoint.name}")
             endpoint.make({PIPELINE: self.pipeline}, self.package.component.description)
@@ -112,6 +120,7 @@ class Deployment:
             component = self._component(say)
             say(f"making the deployment {self.name}")
             endpoint.put(self.name, self._body(component))
+        still_ours()
         endpoint.switch(self.name, {PIPELINE: self.pipeline, PREVIOUS: before or ""})
         say(f"{endpoint.name} runs {self.name}" + (f", and no longer {before}" if before else ""))
         return self._outcome(endpoint, changed=True, removed=clear(endpoint))
@@ -164,20 +173,23 @@ class Deployment:
                        changed=changed, removed=removed, notices=self.package.notices)
 
 
-def roll_back(endpoint: BatchEndpoint, *, stage: str, say: Say) -> Outcome:
+def roll_back(workspace: Workspace, endpoint: BatchEndpoint, say: Say) -> Outcome:
     """Make the deployment the default again that the present one has replaced; done twice, nothing has changed.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none; StageError: a deployment to the endpoint is at work.
     """
-    known = endpoint.read()
-    current, before = default_of(known), previous(endpoint)
-    if before is None or current is None:
-        raise InputError(f"the batch endpoint {endpoint.name!r} has nothing to go back to" if known is not None else
-                         f"stage {stage!r} has no batch endpoint {endpoint.name!r}",
-                         why="one deployment before the present one is kept" if known is not None else "",
-                         fix=f"deploy the pipeline as it is to be: mlops deploy PIPELINE --on {stage}")
-    endpoint.switch(before, {PREVIOUS: current})
+    with alone(workspace, endpoint.name) as still_ours:
+        known = endpoint.read()
+        current, before = default_of(known), previous(endpoint)
+        if before is None or current is None:
+            stage = workspace.stage.name
+            raise InputError(f"the batch endpoint {endpoint.name!r} has nothing to go back to" if known is not None else
+                             f"stage {stage!r} has no batch endpoint {endpoint.name!r}",
+                             why="one deployment before the present one is kept" if known is not None else "",
+                             fix=f"deploy the pipeline as it is to be: mlops deploy PIPELINE --on {stage}")
+        still_ours()
+        endpoint.switch(before, {PREVIOUS: current})
     say(f"{endpoint.name} runs {before} again, and no longer {current}")
     return Outcome(endpoint=endpoint.name, pipeline=tags(known).get(PIPELINE, ""), deployment=before, previous=current,
                    changed=True)
@@ -190,10 +202,16 @@ def previous(endpoint: BatchEndpoint) -> str | None:
     return name if name and name != default_of(known) and endpoint.deployment(name) is not None else None
 
 
-def clear(endpoint: BatchEndpoint) -> tuple[str, ...]:
-    """Delete deployments of ours that nothing goes back to; their names."""
+def left(endpoint: BatchEndpoint) -> tuple[str, ...]:
+    """Deployments of ours that nothing goes back to."""
     kept = {default_of(endpoint.read()), previous(endpoint)}
-    old = [str(found["name"]) for found in endpoint.deployments() if tags(found).get(CONTENT) and found["name"] not in kept]
+    ours = (str(found["name"]) for found in endpoint.deployments() if tags(found).get(CONTENT))
+    return tuple(name for name in ours if name not in kept)
+
+
+def clear(endpoint: BatchEndpoint) -> tuple[str, ...]:
+    """Delete deployments of ours that nothing goes back to, which another deployment might be making; their names."""
+    old = left(endpoint)
     for name in old:
         endpoint.remove(name)
-    return tuple(old)
+    return old

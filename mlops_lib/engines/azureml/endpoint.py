@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from ...errors import StageError
+from .blobs import Blobs
 from .workspace import Workspace
 
+_CLAIMS: Final = "mlops/claims/endpoints"
 _WRITTEN: Final = ("location", "kind", "identity", "tags", "sku")  # of what is read, what may be written
 _TOLD: Final = ("provisioningState", "scoringUri", "swaggerUri", "keys")  # of its properties, what may not
 
@@ -60,10 +64,26 @@ class Endpoint:
                                           "properties": {**kept, **properties}}, doing=doing, seconds=self._seconds)
 
 
+@contextlib.contextmanager
+def alone(workspace: Workspace, name: str) -> Iterator[Callable[[], None]]:
+    """Hold an endpoint: of two that change what it serves, the last one would win, and know nothing of the other.
+
+    Yields:
+        Asks whether it is still held, and raises when it is not.
+    """
+    def taken() -> StageError:
+        return StageError(f"stage {workspace.stage.name!r}: another deployment to {name!r} is at work",
+                          why="they take turns, so that each knows what there is",
+                          fix="see what came of it, then deploy again; one that was killed is in the way for a minute")
+
+    with Blobs(workspace).held(f"{_CLAIMS}/{name}", taken) as still_ours:
+        yield still_ours
+
+
 def _asked_for(identity: Mapping[str, Any]) -> dict[str, Any]:
     """An identity as it is asked for: the ids of what became of it are Azure's to say."""
     users = identity.get("userAssignedIdentities")
     return {"type": identity.get("type"), **({"userAssignedIdentities": {key: {} for key in users}} if users else {})}
 
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "alone"]

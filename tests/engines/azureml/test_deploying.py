@@ -8,6 +8,7 @@ import pytest
 
 from mlops_lib.endpoints import Endpoint
 from mlops_lib.engines import Event, StepPrinted
+from mlops_lib.engines.azureml.batch import BatchEndpoint
 from mlops_lib.engines.azureml.frozen import repoint
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import InputError, StageError
@@ -134,6 +135,51 @@ def test_a_deployment_that_fails_changes_nothing_and_goes_on_when_it_is_run_agai
     assert second is not None
     assert (second.previous, second.changed) == (first.deployment, True)
     assert [call.split()[1].rpartition("/")[2] for call in azure.told("PUT")] == ["{endpoint}"]  # the rest was there
+
+
+def test_of_two_deployments_at_once_one_goes_on_and_the_other_is_told(real: Project, stage: Stage) -> None:
+    deploy(real)
+    edit(real, "# two\n")
+    told: list[str] = []
+
+    def another(line: str) -> None:
+        if line.startswith("making the deployment"):
+            edit(real, "# three\n")
+            for act in (lambda: deploy(real), lambda: real.endpoint("p", on="dev").rollback(say=quiet)):
+                with pytest.raises(StageError, match=f"another deployment to '{stage.endpoints['batch']}' is at work") as caught:
+                    act()
+                told.append(caught.value.fix)
+            edit(real, "# two\n")
+
+    second = real.deploy("p", on="dev", say=another).outcome
+    assert second is not None
+    assert (len(told), "in the way for a minute" in told[0]) == (2, True)
+    assert real.endpoint("p", on="dev").state().default == second.deployment
+    edit(real, "# three\n")
+    third = deploy(real).outcome
+    assert third is not None
+    assert third.previous == second.deployment, "it is free again"
+
+
+def test_what_another_one_is_making_is_not_deleted_as_left(real: Project, stage: Stage) -> None:
+    first = deploy(real).outcome
+    edit(real, "# two\n")
+
+    def same_as_first(line: str) -> None:
+        if line.startswith("making the deployment"):
+            with Workspace(stage) as workspace:  # made already, and not the default yet
+                name = line.rpartition(" ")[2]
+                body = dict(BatchEndpoint(workspace, stage.endpoints["batch"]).deployments()[0])
+                BatchEndpoint(workspace, stage.endpoints["batch"]).put(name, {key: body[key] for key in ("location", "tags", "properties")})
+            edit(real, "")
+            with pytest.raises(StageError, match="is at work"):
+                deploy(real)
+            edit(real, "# two\n")
+
+    second = real.deploy("p", on="dev", say=same_as_first).outcome
+    assert first is not None
+    assert second is not None
+    assert second.previous == first.deployment
 
 
 def test_what_an_invocation_lacks_or_has_too_much_is_told(real: Project, stage: Stage) -> None:
