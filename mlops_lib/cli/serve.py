@@ -89,6 +89,7 @@ def _found(context: click.Context, text: str, local: bool | None, outputs: Seque
 def _registered(project: Project, registries: Registries, text: str, work: Path) -> Servable:
     from ..serving.servable import fetch, read
     from ..stores.models import CHAMPION, RUNS
+    from ..stores.stages import StageModels, check_bytes, digest_of
 
     name, _, label = text.removeprefix("azureml:").partition("@")
     if label == CHAMPION and project.settings.champion is None:
@@ -98,6 +99,8 @@ def _registered(project: Project, registries: Registries, text: str, work: Path)
     models = registries.find(where or RUNS)
     version = _version(models, name, CHAMPION if where else "latest")
     place = models.path(version)
+    if isinstance(models, StageModels):
+        check_bytes(models.name, version, digest_of(models.path(version)))
     folder = place if isinstance(place, Path) else fetch(models, version, work / "model")
     return read(folder, version.name, version.version)
 

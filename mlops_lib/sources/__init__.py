@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..catalogue import Catalogue
-from ..errors import InputError, MlopsError, Refused, StageError, did_you_mean
+from ..errors import InputError, MlopsError, StageError, did_you_mean
 from ..graph import External
 from ..inspection import is_local, local_path
 from ..references import (
@@ -29,7 +29,7 @@ from ..references import (
 )
 from ..stores.mapped import find_asset, inside, within
 from ..stores.models import CHAMPION, champion_of
-from ..stores.stages import StageModels, stages
+from ..stores.stages import StageModels, check_bytes, stages
 from ..stores.store import Store
 from .downloads import Downloads, Marks, Origin, split_url
 
@@ -204,9 +204,7 @@ class Sources:
             raise StageError(f"the stage {stage} has no champion of {name!r}", why=f"{path!r} is it",
                              fix=f"mlops models promote {name} --from runs --to {stage}")
         found = models.path(version)
-        if self._store.digests.tree(found)[0] != version.digest:
-            raise Refused(f"the bytes of the champion {version} of {stage} are not those that were promoted",
-                          why="their digest is another", fix=f"mlops models rollback {name} --in {stage}, or promote a model")
+        check_bytes(stage, version, self._store.digests.tree(found)[0])
         return _Local(found, writable=False)
 
     def _in_datastore(self, reference: DatastorePath, text: str) -> Path | str:

@@ -161,6 +161,14 @@ class StageModels:
                            why=f"in {folder}: {error}", fix="bring that folder back from a copy, or remove it") from None
 
 
+def check_bytes(stage: str, version: ModelVersion, digest: str) -> None:
+    """Refuse a version of a stage whose bytes have another digest than when it was promoted."""
+    if digest != version.digest:
+        raise Refused(f"the bytes of {version} in {stage} are not those that were promoted",
+                      why=f"their digest is {digest[:12]}, and was {version.digest[:12]}",
+                      fix=f"mlops models rollback {version.name} --in {stage}, or promote a model")
+
+
 def digest_of(folder: Path) -> str:
     """The digest of a folder's content, read anew."""
     whole = Whole()

@@ -235,6 +235,7 @@ def test_evaluate_and_score_take_the_champion_of_a_stage(shop: Any) -> None:
     file.chmod(0o644)
     file.write_text("0.1\n")
     assert "are not those that were promoted" in shop.mlops("run", "evaluate", expect=3).stderr
+    assert "are not those that were promoted" in shop.mlops("serve", "shop@dev", expect=3).stderr
 
 
 def test_models_are_compared_on_the_same_data(shop: Any) -> None:
