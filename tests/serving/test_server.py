@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from mlops_lib.cli import cli
 from mlops_lib.cli.serve import _workplace
 from mlops_lib.errors import InputError
+from mlops_lib.serving import code
 from mlops_lib.stores.digests import Whole
 from mlops_lib.stores.models import ModelVersion
 from mlops_lib.stores.stages import StageModels
@@ -212,6 +213,17 @@ def test_a_model_that_cannot_be_loaded_is_told_with_what_the_server_said(ask: Cl
     assert "did not come up" in err
     assert "Unknown model format" in err
     assert json.loads(out)["errors"]
+
+
+def test_a_library_that_sets_up_logging_brings_no_second_line_of_a_request(ask: Client) -> None:
+    """As MLflow does, which only some scripts import."""
+    python = next((ask.root / ".mlops" / "environments").glob("*/bin/python"))
+    script = ("import logging.config, mlops_azure; "
+              "logging.config.dictConfig({'version': 1, 'disable_existing_loggers': False}); logging.basicConfig(level='INFO'); "
+              "logging.getLogger('gunicorn.access').info('the second'); logging.getLogger('azmlinfsrv').info('the one')")  # fmt: skip
+    said = subprocess.run([python, "-c", script], env={**os.environ, "PYTHONPATH": str(code.FOLDER)}, stderr=subprocess.PIPE,
+                          text=True, check=True, timeout=60).stderr  # fmt: skip
+    assert ("the one" in said, "the second" in said) == (True, False)
 
 
 def test_ctrl_c_ends_it_and_all_that_it_has_started(served: Any, ask: Client) -> None:

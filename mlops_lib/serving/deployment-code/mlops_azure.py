@@ -13,8 +13,9 @@ from mlops_service import Answer
 
 Run = TypeVar("Run", bound=Callable[[Any], Any])
 
-# The server says three lines of each request. One will do: "POST /score 200 3.2ms 89".
-logging.getLogger("gunicorn.access").disabled = True
+# The server says three lines of each request. One will do: "POST /score 200 3.2ms 89". Filters, since MLflow sets up logging
+# when it is imported, and that enables again what was disabled.
+logging.getLogger("gunicorn.access").addFilter(lambda record: False)
 logging.getLogger("azmlinfsrv").addFilter(lambda record: record.msg != "run() output is HTTP Response")
 
 
