@@ -146,4 +146,8 @@ def _named(value: Table | None, key: str) -> dict[str, str | None]:
 
 def shown(value: float | None) -> str:
     """A number in a message."""
-    return "none" if value is None else "not finite" if not math.isfinite(value) else f"{value:.6g}"
+    if value is None:
+        return "none"
+    if not math.isfinite(value):
+        return "not finite"
+    return f"{value:,.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:,.6g}"  # rows and squared errors are often that large

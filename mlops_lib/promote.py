@@ -171,7 +171,8 @@ def _same_data(candidate: Evidence, champion: Evidence) -> Check:
     values = {"candidate": ours, "champion": theirs}
     if not ours or ours != theirs:
         return Check(name=name, passed=False, values=values,
-                     told=f"{_short(ours) if ours else 'none'}, and the champion was measured on {_short(theirs)}")
+                     told=f"{_short(ours) if ours else 'none'}, and the champion was measured on {_short(theirs)}"
+                          f"{_because(champion)}")
     if candidate.data != champion.data:
         return Check(name=name, passed=False, values=values, told=f"both were measured on {_short(ours)}, and on other rows, "
                      "labels or columns of it: evaluate both with the same inputs")
@@ -310,7 +311,9 @@ def _signature(gate: Gate, candidate: Evidence, champion: Evidence | None) -> Ch
     elif gate.signature:
         wrong = _differences("input", ours.inputs, gate.signature)
     return Check(name=name, passed=not wrong, values={"inputs": len(ours.inputs), "outputs": len(ours.outputs)},
-                 told="; ".join(wrong) or f"{len(ours.inputs)} inputs, {len(ours.outputs)} outputs")
+                 told="; ".join(wrong) or " and ".join(
+                     f"{len(ports)} {side}{'' if len(ports) == 1 else 's'}"
+                     for side, ports in (("input", ours.inputs), ("output", ours.outputs))))
 
 
 def _differences(port: str, ours: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:

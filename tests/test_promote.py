@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_lib.evidence import DataFacts, Evidence, Signature, Slice
-from mlops_lib.gate import Confidence, Gate, Limits, SliceLimit
+from mlops_lib.gate import Confidence, Gate, Limits, SliceLimit, shown
 from mlops_lib.promote import Check, Decision, approval, decide, way
 from mlops_lib.sweep import Goal
 
@@ -213,13 +213,21 @@ def test_data_that_a_model_was_measured_on_is_checked() -> None:
     gate = dataclasses.replace(PLAIN, rows=Limits(2000), labels={"1": Limits(0.3), "0": Limits(0.5, 0.9), "2": Limits(0.1)},
                                columns={"a": "int64", "b": None, "c": None})
     assert told(decide(gate, model(), None)) == {
-        "data rows": "1,000, must be at least 2000",
+        "data rows": "1,000, must be at least 2,000",
         "data label 1": "0.2 of the rows, must be at least 0.3",
         "data label 2": "0 of the rows, must be at least 0.1",
         "data columns": "'a' is int32, must be int64; 'c' is missing",
     }
     unlabelled = dataclasses.replace(model(), data=dataclasses.replace(DATA, labels={}))
     assert told(decide(gate, unlabelled, None))["data label 1"] == "no label was counted"
+
+
+@pytest.mark.parametrize(("value", "text"), [
+    (2_000_000, "2,000,000"), (-12345678.9, "-12,345,679"), (20000.5, "20,000.5"), (0.1234567, "0.123457"), (1e15, "1e+15"),
+    (-0.0000001, "-1e-07"), (0.0, "0"), (float("nan"), "not finite"), (None, "none"),
+])  # fmt: skip
+def test_numbers_are_written_for_people(value: "float | None", text: str) -> None:
+    assert shown(value) == text
 
 
 def test_costs_have_limits_and_what_was_not_measured_is_refused() -> None:
@@ -247,6 +255,8 @@ def test_a_signature_is_there_and_as_wanted() -> None:
     assert told(decide(dataclasses.replace(PLAIN, signature={}), model(), None)) == {"signature": "new has none"}
     refused = told(decide(dataclasses.replace(PLAIN, signature={"a": "long", "b": "long"}), signed, None))
     assert refused["signature"] == "input 'a' is integer, must be long; input 'b' is missing"
+    signs = {check.name: check.told for check in decide(dataclasses.replace(PLAIN, signature={}), signed, None).checks}
+    assert signs["signature"] == "1 input and 1 output"
     gate = dataclasses.replace(PLAIN, signature={}, signature_of_champion=True)
     old = dataclasses.replace(model("old", loss=0.9), signature=Signature(inputs={}, outputs={"0": "float"}))
     assert told(decide(gate, signed, old)) == {"signature": "input 'a' is new; output '0' is double, must be float"}

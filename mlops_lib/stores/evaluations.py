@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import contextlib
 import json
 import os
 import sys
@@ -119,20 +118,27 @@ class Evaluations:
             InputError: it has made none, or they are not what they were.
         """
         outputs = [(run, step.outputs[OUTPUT]) for step in reversed(store.records.steps(run)) if OUTPUT in step.outputs]
-        made = cls._of(store, outputs)
-        if not made.found:
-            raise InputError(f"run {run} has no evaluation", why=f"no output {OUTPUT!r} of its steps is one" if outputs
-                             else f"none of its steps has an output {OUTPUT!r}", fix="name a run of the evaluate pipeline")
-        return made
+        wrong: list[InputError] = []
+        made = cls._of(store, outputs, wrong)
+        if made.found:
+            return made
+        if wrong:
+            raise InputError(f"run {run} has no evaluation that a gate can use", why=wrong[0].what, fix=wrong[0].fix)
+        raise InputError(f"run {run} has no evaluation", why=f"no output {OUTPUT!r} of its steps is one" if outputs
+                         else f"none of its steps has an output {OUTPUT!r}", fix="name a run of the evaluate pipeline")
 
     @classmethod
-    def _of(cls, store: Store, outputs: Iterable[tuple[str, StoredOutput]]) -> Evaluations:
+    def _of(cls, store: Store, outputs: Iterable[tuple[str, StoredOutput]],
+            wrong: list[InputError] | None = None) -> Evaluations:
         found = []
         for run, output in outputs:
             path = store.folder / output.path
             if os.path.isfile(path / FILE) and store.artifacts.intact(output):
-                with contextlib.suppress(InputError):
+                try:
                     found.append(Evaluation.read(path, f"run {run}"))
+                except InputError as error:
+                    if wrong is not None:
+                        wrong.append(error)
         return cls(found)
 
     def judged(self, candidate: str, name: str, champion: str | None, champion_name: str, *, losses: Collection[str],
@@ -151,9 +157,11 @@ class Evaluations:
         known = [evaluation for evaluation in self.found if champion in evaluation.models]
         same = [evaluation for evaluation in known if ours and evaluation.data == ours.data]
         theirs = next(iter(same or known), None)
-        return new, theirs.evidence(champion, model=champion_name, losses=losses) if theirs else Evidence(
-            model=champion_name, digest=champion,
-            why=f"no evaluation knows its bytes; evaluate beside it: mlops run evaluate --against {stage}")
+        beside = f"evaluate beside it: mlops run evaluate --against {stage}"
+        if theirs is None:
+            return new, Evidence(model=champion_name, digest=champion, why=f"no evaluation knows its bytes; {beside}")
+        old = theirs.evidence(champion, model=champion_name, losses=losses)
+        return new, old if same or ours is None else replace(old, why=beside)
 
     def together(self, models: Mapping[str, str]) -> tuple[Evaluation, list[Evidence]] | None:
         """What is known of several models on the newest test data that all of them were measured on.

@@ -48,6 +48,12 @@ pathlib.Path(metrics, "metrics.json").write_text(json.dumps({
 pathlib.Path(metrics, "latency.json").write_text(json.dumps({name: {"row_ms": 1, "rows_per_second": 9} for name in models}))
 shutil.copytree(paths[0], best, dirs_exist_ok=True)
 '''
+EVALUATION = ("python evaluate.py ${{inputs.test}} ${{outputs.metrics}} ${{outputs.best}} ${{inputs.names}} ${{inputs.model_1}} "
+              "$[[${{inputs.champion}}]]")
+EVALUATE_PORTS: Any = {
+    "inputs": {"test": {"type": "uri_folder"}, "names": "string", "model_1": {"type": "mlflow_model"},
+               "champion": {"type": "mlflow_model", "optional": True}},
+    "outputs": {"metrics": {"type": "uri_folder"}, "best": {"type": "mlflow_model"}}, "tags": {"role": "evaluate"}}
 GATE = """\
 objective: {primary_metric: loss, goal: minimize}
 thresholds: {loss: {max: 0.9}}
@@ -84,11 +90,7 @@ def build(shop: Any) -> None:
         f"echo '{signature}' > ${{{{outputs.model}}}}/MLmodel",
         inputs={"train": folder, "validation": folder, "loss": {"type": "string", "default": "0.5"}}, outputs={"model": model},
         tags={"role": "train"})
-    shop.component(
-        "evaluate", "python evaluate.py ${{inputs.test}} ${{outputs.metrics}} ${{outputs.best}} ${{inputs.names}} ${{inputs.model_1}} "
-        "$[[${{inputs.champion}}]]", code={"evaluate.py": EVALUATE},
-        inputs={"test": folder, "names": "string", "model_1": model, "champion": model | {"optional": True}},
-        outputs={"metrics": folder, "best": model}, tags={"role": "evaluate"})
+    shop.component("evaluate", EVALUATION, code={"evaluate.py": EVALUATE}, **EVALUATE_PORTS)
     shop.component(
         "score", "cat ${{inputs.data}}/rows; cp ${{inputs.model}}/loss ${{outputs.predictions}}/; touch ${{outputs.rejects}}/none",
         inputs={"model": model, "data": folder}, outputs={"predictions": folder, "rejects": folder}, tags={"role": "score"})
@@ -268,6 +270,16 @@ def test_an_evaluation_from_elsewhere_may_be_named(shop: Any) -> None:
     (shop.root / "elsewhere/metrics.json").write_text('{"models": {}}')
     done = shop.mlops("models", "promote", "shop", "--from", "runs", "--to", "qa", "--evidence", "elsewhere", expect=2)
     assert "is no evaluation that a gate can use" in done.stderr
+
+
+def test_a_named_run_whose_evaluation_no_gate_can_use_is_told_with_the_reason(shop: Any) -> None:
+    shop.component("evaluate", EVALUATION, code={"evaluate.py": EVALUATE.replace('"size": 10', '"size": "big"')}, **EVALUATE_PORTS)
+    run(shop, "0.5")
+    for command in (("promote", "shop", "--from", "runs", "--to", "dev"), ("compare",)):
+        said = shop.mlops("models", *command, "--evidence", "latest", expect=2).stderr
+        assert "has no evaluation that a gate can use" in said
+        assert "size is 'big', and has to be a number" in said
+    assert "no evaluation knows its bytes" in refused(shop)["evidence"]
 
 
 def test_tags_are_given_by_hand_except_those_that_say_who_is_champion(shop: Any) -> None:

@@ -105,6 +105,12 @@ def test_a_champion_on_the_same_data_is_preferred_to_a_newer_one(tmp_path: Path)
     assert judged([other, ours])[1].data.digest == "e"
 
 
+def test_a_champion_on_other_data_is_told_with_what_measures_both(tmp_path: Path) -> None:
+    ours, theirs = evaluation(tmp_path / "a", "d2", new=0.5), evaluation(tmp_path / "b", "d1", old=0.6)
+    assert judged([ours, theirs])[1].why == "evaluate beside it: mlops run evaluate --against dev"
+    assert judged([evaluation(tmp_path / "c", "d2", new=0.5, old=0.6), theirs])[1].why == ""
+
+
 def test_what_no_evaluation_knows_is_not_measured(tmp_path: Path) -> None:
     candidate, champion = judged([evaluation(tmp_path / "1", "d", another=1)])
     assert (candidate.data, champion.data) == (None, None)
