@@ -219,7 +219,7 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise InputError(f"{option} {text!r} has no '='", fix=f"write {option} NAME=VALUE")
+            raise InputError(f"{option} {text!r} has no {'name' if equals else repr('=')}", fix=f"write {option} NAME=VALUE")
         if name in values:
             raise InputError(f"{option} gives {name!r} twice", fix="give it once")
         values[name] = value

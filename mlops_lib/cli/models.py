@@ -234,6 +234,7 @@ def compare_models(context: click.Context, names: tuple[str, ...], evidence: str
         from ..stores.database import translated
 
         with translated(Path(html)):
+            Path(html).parent.mkdir(parents=True, exist_ok=True)
             Path(html).write_text(page(found), encoding="utf-8")
     if as_json:
         _print_json([model.to_dict() for model in found])

@@ -48,10 +48,10 @@ def serve(context: click.Context, model: str, port: int, workers: int, telemetry
 
     with _found(context, model, local, outputs) as (found, work):
         chosen = free_port(port)
+        told = {} if telemetry is None else {"MLOPS_TELEMETRY": "console" if telemetry == "-" else _writable(telemetry)}
         environment = environment_of(found, work.parents[1] / "environments")
         build(environment, _say)
         sample = request_of(found)
-        told = {} if telemetry is None else {"MLOPS_TELEMETRY": "console" if telemetry == "-" else os.path.abspath(telemetry)}
         serving = Serving(model=found, script=code.write(found, sample, work / "code"), environment=environment, port=chosen,
                           workers=workers, variables={"MLOPS_MODEL": str(found), **told})
         with contextlib.suppress(KeyboardInterrupt), Server(serving, _say) as server:
@@ -103,6 +103,16 @@ def _registered(project: Project, registries: Registries, text: str, work: Path)
         check_bytes(models.name, version, digest_of(models.path(version)))
     folder = place if isinstance(place, Path) else fetch(models, version, work / "model")
     return read(folder, version.name, version.version)
+
+
+def _writable(file: str) -> str:
+    """The place of a file that the server can append to: it would serve without a word of telemetry otherwise."""
+    from ..stores.database import translated
+
+    with translated(Path(file)):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        with open(file, "ab"):
+            return os.path.abspath(file)
 
 
 @contextlib.contextmanager

@@ -48,6 +48,7 @@ print(len(set(sys.modules) - click_alone), sorted({"yaml", "rich", "sqlite3", "p
         (["run"], "Missing argument 'PIPELINE'"),
         (["run", "p", "--jobs", "0"], "Invalid value for '--jobs'"),
         (["run", "p", "--set", "novalue"], "--set 'novalue' has no '='"),
+        (["run", "p", "--set", "=value"], "--set '=value' has no name"),
         (["run", "p", "--set", "a=1", "--set", "a=2"], "--set gives 'a' twice"),
         (["run", "nope"], "no pipeline 'nope'"),
         (["run", "nope.yml"], "the file 'nope.yml' does not exist"),

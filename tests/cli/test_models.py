@@ -245,11 +245,11 @@ def test_models_are_compared_on_the_same_data(shop: Any) -> None:
     run(shop, "0.5")
     promote(shop)
     run(shop, "0.25", "--against", "dev")
-    out = shop.mlops("models", "compare", "shop", "shop:1", "dev/shop", "--html", "out.html")
+    out = shop.mlops("models", "compare", "shop", "shop:1", "dev/shop", "--html", "new/out.html")
     lines = [line.split() for line in out.stdout.splitlines()]
     assert lines[0][:2] == ["MODEL", "loss"]
     assert [line[:2] for line in lines[1:]] == [["shop:2", "0.2500"], ["shop:1", "0.5000"], ["dev/shop:1", "0.5000"]]
-    page = (shop.root / "out.html").read_text()
+    page = (shop.root / "new/out.html").read_text()
     assert page.count("<circle") == 3
     assert "dev/shop:1" in page
     assert "<script" not in page

@@ -204,6 +204,15 @@ def test_a_second_server_on_its_port_is_told(ask: Client, tmp_path: Path) -> Non
     assert "--port 0" in err
 
 
+def test_telemetry_that_cannot_be_written_is_told_before_anything_is_served(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    model = write(tmp_path / "m")
+    for place in (".", "file/told.jsonl"):
+        process = start(tmp_path, str(model), "--port", "0", "--telemetry", place)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode != 0, out, place.partition("/")[0] in err, "Traceback" in err) == (True, "", True, False)
+
+
 def test_a_model_that_cannot_be_loaded_is_told_with_what_the_server_said(ask: Client, tmp_path: Path) -> None:
     folder = write(tmp_path / "m")
     (folder / "model.lgb").write_text("feature_names=carrier distance temp\npandas_categorical:null\n")

@@ -78,7 +78,8 @@ def read(content: bytes, signature: Signature, *, most_rows: int) -> Batch:
     body = _parsed(content)
     forms = [key for key in FORMS if key in body]
     if len(forms) != 1:
-        raise Refused([Problem(f"the body has {' and '.join(forms) or 'no rows'}; one of {', '.join(FORMS)} holds the rows")])
+        found = " and ".join(forms) or "no rows" + (f", only {', '.join(map(shown, islice(body, 3)))}" if body else "")
+        raise Refused([Problem(f"the body has {found}; one of {', '.join(FORMS)} holds the rows")])
     if unknown := [key for key in body if key not in (*forms, "params")]:
         raise Refused(Problem("is not part of a request", key) for key in unknown)
     params = _params(body.get("params"), signature.params)
@@ -181,7 +182,7 @@ def _by_column(form: str, value: Mapping[str, Any]) -> tuple[int, Mapping[str, S
         raise Refused(Problem(f"is not a list of values in {form}: {shown(value[name])}", name) for name in wrong)
     lengths = {len(values) for values in value.values()}
     if len(lengths) > 1:
-        raise Refused([Problem("its columns have different lengths: " + ", ".join(
+        raise Refused([Problem("has columns of different lengths: " + ", ".join(
             f"{name} {len(values)}" for name, values in islice(value.items(), _TOLD)), form)])
     return lengths.pop() if lengths else 0, value
 
