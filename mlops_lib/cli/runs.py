@@ -199,7 +199,10 @@ def cancel(context: click.Context, run: str) -> None:
 
     project = _project(context)
     record = _elsewhere(project, run, "Ctrl-C in its terminal stops a run on this machine")
-    [record] = _up_to_date(project, lambda records: [records.run(record.id)])
+    fresh: dict[str, RunRecord] = {}
+    if record.status is Status.RUNNING:
+        project.refresh([record], into=fresh)  # when the stage does not answer, to cancel it says so
+    record = fresh.get(record.id, record)
     if record.status is not Status.RUNNING:
         _say(f"{record.id}: there is nothing to stop, it is over: {record.status.value}")
         return
