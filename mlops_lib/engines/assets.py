@@ -73,6 +73,11 @@ def wanted(files: Iterable[Path], kind: str, catalogue: Catalogue, store: Store)
     """
     found: list[Wanted] = []
     for file in files:
+        if os.path.isdir(file):
+            inside = sorted(path for path in file.iterdir() if path.suffix in (".yml", ".yaml"))
+            raise InputError(f"{catalogue.display(file)!r} is a folder", why="a file is registered",
+                             fix=f"name the one in it: {catalogue.display(inside[0])}" if len(inside) == 1
+                             else "name a file in it")
         if not os.path.isfile(file):
             raise InputError(f"the file {catalogue.display(file)!r} does not exist", fix=nearby(file))
         catalogue.check_file(file)

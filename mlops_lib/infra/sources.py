@@ -48,9 +48,10 @@ def find(name: str, root: Path, *, outputs: str | None = None, published: str | 
         return Source(outputs, partial(_file, Path(outputs)))
     if given:
         held = given.lstrip().startswith("{")
-        return Source(variable, partial(_json, given, variable) if held else partial(_file, Path(given)))
+        return Source(variable, partial(_json, given, variable) if held else
+                      partial(_file, Path(given), f"{variable} names it"))
     if published is not None:
-        return Source(published, partial(_file, root / published))
+        return Source(published, partial(_file, root / published, "the settings name it"))
     if folder.is_dir():
         told = _asked(folder)
         return Source(told, partial(_terraform, folder, told))
@@ -109,13 +110,13 @@ def read_file(path: Path) -> Stage:
     return read(_file(path), str(path))
 
 
-def _file(path: Path) -> Any:
+def _file(path: Path, why: str = "") -> Any:
     try:
         return _json(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
-        raise StageError(f"{path} cannot be read: {error.strerror}", fix="correct the path") from None
+        raise StageError(f"{path} cannot be read: {error.strerror}", why=why, fix="correct the path") from None
     except UnicodeDecodeError:
-        raise StageError(f"{path} is not UTF-8", fix="terraform output -json aml writes it") from None
+        raise StageError(f"{path} is not UTF-8", why=why, fix="terraform output -json aml writes it") from None
 
 
 def _json(text: str, source: str) -> Any:

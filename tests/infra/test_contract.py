@@ -111,6 +111,10 @@ def test_the_first_source_that_is_there_is_read(tmp_path: Path) -> None:
     environ = {"MLOPS_DEV_OUTPUTS": variable}
     assert load("dev", tmp_path, outputs=given, published="published.json", environ=environ).resource_group == "given"
     assert load("dev", tmp_path, published="published.json", environ=environ).resource_group == "variable"
+    with pytest.raises(StageError, match=r"gone\.json cannot be read: No such file or directory\n  why: MLOPS_DEV_OUTPUTS names it"):
+        load("dev", tmp_path, environ={"MLOPS_DEV_OUTPUTS": str(tmp_path / "gone.json")})
+    with pytest.raises(StageError, match=r"gone\.json cannot be read: No such file or directory\n  why: the settings name it"):
+        load("dev", tmp_path, published="gone.json", environ={})
     inline = {"MLOPS_DEV_OUTPUTS": json.dumps(OUTPUTS | {"resource_group": "inline"})}
     assert load("dev", tmp_path, published="published.json", environ=inline).resource_group == "inline"
     assert load("dev", tmp_path, published="published.json", environ={}).resource_group == "published"

@@ -193,6 +193,7 @@ def test_a_pipeline_component_is_another_when_what_is_in_it_is(project: Project,
     ("component", ("environments/py/environment.yml",), "environments/py/environment.yml is no component"),
     ("model", ("pipelines/p.yml",), "pipelines/p.yml is no model"),
     ("data", ("assets/none.yml",), "does not exist"),
+    ("component", ("components/prep",), "is a folder\n.*\n  fix: name the one in it: components/prep/component.yml"),
     ("component", ("components/prep/component.yml", "components/again/component.yml"), "is in two files"),
 ])  # fmt: skip
 def test_files_that_are_something_else_are_refused_before_anything_is_sent(
