@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from ...catalogue import Catalogue
 from ...errors import InputError, MlopsError, Place, StageError, did_you_mean, duration, listing, nearest
-from ...graph import External, Graph
+from ...graph import External, Given, Graph
 from ...infra import Stage
 from ...references import DatastorePath, parse_asset, parse_reference
 from ...spec import MODEL_TYPES, Environment, PipelineComponent, PipelineJob
@@ -146,6 +147,7 @@ def check(workspace: Workspace, job: PipelineJob, graph: Graph, catalogue: Catal
         StageError: with everything that is missing.
     """
     _ = workspace.about  # is it there at all?
+    graph = _shortened(graph, workspace.path)
     tasks: list[Callable[[], _Look]] = [lambda: _Look(_storage(workspace, say))]
     tasks += [lambda one=one: _look(workspace, one, catalogue) for one in named(job, graph)]  # type: ignore[misc]
     if now:
@@ -245,6 +247,22 @@ def _without_compute(stage: Stage, graph: Graph) -> Iterator[str]:
         names = sorted(name for name, told in stage.computes.items() if told.kind != "instance")
         yield (f"no compute is set for {listing(bare)}; Terraform made {listing(names) or 'none'}: add "
                f"'settings: {{default_compute: azureml:{names[0] if names else 'NAME'}}}' to the pipeline")
+
+
+def _shortened(graph: Graph, workspace: str) -> Graph:
+    """*graph* with short names for data that it names in full, and that is in the workspace itself."""
+    names = (f"azureml:{workspace}", f"azureml:/{workspace.replace('/providers/Microsoft.MachineLearningServices', '')}")
+    full = re.compile(rf"(?:{'|'.join(map(re.escape, names))})/(?:(datastores/.+)|(?:data|models)/([^/]+)/versions/([^/]+))",
+                      re.IGNORECASE)
+
+    def short(given: Given) -> Given:
+        match = full.fullmatch(given.path) if isinstance(given, External) else None
+        if match is None or not isinstance(given, External):
+            return given
+        return replace(given, path=f"azureml://{match[1]}" if match[1] else f"azureml:{match[2]}:{match[3]}")
+
+    return replace(graph, steps={name: replace(step, inputs={key: short(given) for key, given in step.inputs.items()})
+                                 for name, step in graph.steps.items()})
 
 
 def _in_datastore(path: str) -> DatastorePath | None:

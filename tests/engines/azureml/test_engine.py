@@ -299,6 +299,18 @@ def test_data_that_a_workspace_lacks_is_told_with_what_there_is_or_what_makes_it
     project.register("data", [project.root / "data/rows.yml"], on=stage)
     assert said("azureml:rows:3") == "; there is version 1"
     assert said("azureml:rwos") == ": did you mean 'rows'?"
+    assert said(f"azureml:{stage.workspace['id']}/data/rows/versions/3") == "; there is version 1"
+
+
+def test_a_path_in_a_datastore_is_looked_for_however_it_is_named(project: Project, stage: Stage) -> None:
+    path = project.root / "pipelines" / "p.yml"
+    text = path.read_text()
+    here = f"subscriptions/{stage.subscription_id}/resourcegroups/{stage.resource_group}/workspaces/{stage.workspace['name']}/"
+    for full in ("", here):
+        path.write_text(text.replace("path: ../data", f"path: azureml://{full}datastores/workspaceblobstore/paths/gone"))
+        with pytest.raises(StageError, match="lacks something") as caught:
+            submit(project, stage)
+        assert caught.value.why == "nothing at 'azureml://datastores/workspaceblobstore/paths/gone' (pipelines/p.yml:6:33)"
 
 
 def test_components_that_a_workspace_lacks_are_told_with_what_registers_them(project: Project, stage: Stage, azure: ScriptedAzure) -> None:
