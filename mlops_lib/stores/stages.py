@@ -158,7 +158,7 @@ class StageModels:
             return ModelVersion(**facts, tags={str(name): str(text) for name, text in tags.items()})
         except (ValueError, TypeError, AttributeError) as error:
             raise RunError(f"the version {folder.parent.name}:{folder.name} in {self.name} is damaged",
-                           why=f"in {folder}: {error}", fix="bring that folder back from a copy, or remove it") from None
+                           why=f"in {folder}: {error}", fix="bring that folder back from a copy") from None
 
 
 def check_bytes(stage: str, version: ModelVersion, digest: str) -> None:
