@@ -90,6 +90,20 @@ def test_text_becomes_what_it_says(columns: ModuleType) -> None:
     assert told(columns, pa.array(["inf"]), "double")[1] == ["x is infinite"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "texts"),
+    [
+        ("integer", ["5.", "6.0", "7", " 8.00 ", "9.5", "NA", "x"]),
+        ("double", ["5.", "6.0", "1e3", "x", "", "nan"]),
+        ("datetime", ["2013-07-01", "2013-07-01T05:00:00+02", "2013-07-01 05:00", "x", ""]),
+    ],
+)
+def test_what_a_text_becomes_does_not_depend_on_those_beside_it(columns: ModuleType, kind: str, texts: list[str]) -> None:
+    together = told(columns, pa.array(texts), kind)
+    alone = [told(columns, pa.array([text]), kind) for text in texts]
+    assert together == ([value for [value], _ in alone], [reason for _, [reason] in alone])
+
+
 def test_times_are_in_utc_where_they_say_a_zone_as_they_are_in_parquet(columns: ModuleType) -> None:
     texts = ["2013-01-01", "2013-01-01 10:00:00", "2013-01-01T10:00:00.123456+02:00", "2013-01-01 10:00:00Z", "10:00Z", "1-1-13", ""]
     assert told(columns, pa.array(texts), "datetime") == (

@@ -144,7 +144,7 @@ def prepared(values: pa.Array, kind: str) -> pa.Array:
             absent = pc.or_(absent, pc.is_in(values, MISSING))
         values = pc.if_else(absent, None, values)
         if kind in ("integer", "long"):
-            return pc.replace_substring_regex(values, r"^([+-]?\d+)\.0*$", r"\1") if _some(values, ".0") else values
+            return pc.replace_substring_regex(values, r"^([+-]?\d+)\.0*$", r"\1") if _some(values, ".") else values
         return unzoned(values) if kind == "datetime" else values
     if pa.types.is_floating(values.type) and kind in ("integer", "long"):
         return pc.if_else(pc.is_nan(values), None, values)  # what pandas makes of a missing whole number
