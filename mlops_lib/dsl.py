@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 from .binding import JobPort, PipelinePort
 from .engines import Listener, Run
 from .errors import InputError, Place, did_you_mean, listing
+from .inputs import texts
+from .request import Found, find, opener
+from .request import run as run_requested
 from .spec import (
     Bound,
     Component,
@@ -240,7 +243,7 @@ def pipeline(function: Callable[..., Any] | None = None, /, *, name: str | None 
             return outer.add(parts.component(signature, str(building.project.root)), given, building.project)
         job = parts.job(given, building.project, compute=compute, experiment=experiment,
                         continues=continue_on_step_failure, force=force_rerun)
-        return PipelineCall(building.project, job, title)
+        return _made(building.project, job, title)
 
     return call
 
@@ -340,23 +343,60 @@ class _Parts:
 
 def _given(port: Input, value: Any, place: Place) -> InputValue:
     if port.literal and not isinstance(value, Path):
-        value = value.item() if hasattr(value, "item") else value  # NumPy's scalars are not YAML's
-        return Literal(text=str(value), value=value, place=place)
+        return _literal(value, place)
     return Data(path=str(value), type=port.type, place=place)
 
 
-class PipelineCall:
-    """A pipeline with its values: look at it, run it, write it out. In a notebook it shows its graph."""
+def _literal(value: Any, place: Place) -> Literal:
+    value = value.item() if hasattr(value, "item") else value  # NumPy's scalars are not YAML's
+    return Literal(text=str(value), value=str(value) if isinstance(value, Path) else value, place=place)
 
-    def __init__(self, project: Project, job: PipelineJob, name: str) -> None:
-        self.project, self.name = project, name
-        self.catalogue = project.catalogue()
-        self.job = self.catalogue.link(job)
-        self.catalogue.raise_errors()
+
+def _made(project: Project, job: PipelineJob, name: str) -> PipelineCall:
+    """A pipeline that a function has put together."""
+    catalogue = project.catalogue()
+    linked = catalogue.link(job)
+    catalogue.raise_errors()
+
+    def read(request: Mapping[str, Any]) -> Found:
+        return Found(job=linked, name=name, catalogue=catalogue, on=opener(project, name, request))
+
+    return PipelineCall(project, {"python": name}, read)
+
+
+def named(project: Project, name: str, values: Mapping[str, Any], *, against: str | None = None) -> PipelineCall:
+    """A pipeline of the project by name or file: see :meth:`~mlops_lib.project.Project.pipeline`."""
+    place = _caller()
+    given = {key: _literal(value, place) for key, value in values.items() if value is not None}
+    asked: dict[str, Any] = {"pipeline": name, "outputs": {}, "folder": str(project.root)}
+    if against is not None:
+        asked["against"] = against
+    call = PipelineCall(project, asked, lambda request: find(project, request, given, folder=project.root))
+    asked["values"] = texts(call.job, given)  # so that 'mlops runs resume' has them
+    return call
+
+
+class PipelineCall:
+    """A pipeline with its values: look at it, run it, write it out. In a notebook it shows its graph.
+
+    Args:
+        project: Its project.
+        request: What is asked for, whatever :meth:`run` adds.
+        read: Gives the pipeline as it is where a request is for: champions are a stage's own.
+
+    Attributes:
+        job: The pipeline as it was on this machine when this was made.
+    """
+
+    def __init__(self, project: Project, request: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Found]) -> None:
+        self.project, self._request, self._read = project, request, read
+        found = read(request)
+        self.job, self.name, self.catalogue = found.job, found.name, found.catalogue
 
     def run(self, *, on: str | None = None, jobs: int | None = None, cache: bool = True, isolate: bool | None = None,
-            key: str | None = None, outputs: Iterable[str] | None = None, listener: Listener | None = None) -> Run:
-        """Run it on this machine, or on Azure ML.
+            key: str | None = None, outputs: Iterable[str] | None = None, follow: bool = True, cancel: bool = False,
+            listener: Listener | None = None) -> Run:
+        """Run it on this machine, or on Azure ML; one of the project's by name is read anew.
 
         Args:
             on: The stage whose workspace runs it; default: this machine.
@@ -366,6 +406,8 @@ class PipelineCall:
                 say.
             key: On a stage: the same pipeline with the same key is the same run. None for another one.
             outputs: On a stage: the outputs to bring here at the end; default: all.
+            follow: On a stage: False returns as soon as it is submitted.
+            cancel: On a stage: whether Ctrl-C cancels it, and does not only stop following it.
             listener: Told of every event; default: prints progress.
 
         Raises:
@@ -379,18 +421,18 @@ class PipelineCall:
         if on is not None:
             if jobs is not None or isolate is not None:
                 raise InputError("jobs and isolate are for runs on this machine", fix="leave them out", place=_caller())
-            self.project.check_allowed(self.name, on)
-            wanted = list(self.job.outputs) if outputs is None else list(outputs)
-            for name in wanted:
-                if name not in self.job.outputs:
-                    raise InputError(f"the pipeline has no output {name!r}", fix=did_you_mean(name, self.job.outputs),
-                                     place=_caller())
-            return self.project.run_on(self.project.stage(on), self.job, self.name, self.catalogue, key=key, reuse=cache,
-                                       request={"python": self.name, "on": on}, outputs=wanted, listener=listener)
-        if key is not None or outputs is not None:
-            raise InputError("key and outputs are for runs on a stage", fix="say which: on=…", place=_caller())
-        return self.project.run(self.job, self.name, self.catalogue, request={"python": self.name}, jobs=jobs, reuse=cache,
-                                isolate=isolate, listener=listener)
+        elif key is not None or outputs is not None or not follow or cancel:
+            raise InputError("key, outputs, follow and cancel are for runs on a stage", fix="say which: on=…", place=_caller())
+        request: dict[str, Any] = {**self._request, "cache": cache, "jobs": jobs, "isolate": isolate}
+        if on is not None:
+            request |= {"on": on, "stage_outputs": None, "key": key, "follow": follow, "cancel": cancel}
+        found = self._read(request)
+        wanted = list(found.job.outputs) if outputs is None else list(outputs)
+        for name in wanted:
+            if name not in found.job.outputs:
+                raise InputError(f"the pipeline has no output {name!r}", fix=did_you_mean(name, found.job.outputs),
+                                 place=_caller())
+        return run_requested(self.project, found, request, outputs=wanted, listener=listener)
 
     def to_yaml(self) -> str:
         """The pipeline as Azure ML YAML that stands in the project's folder and names the components' files.

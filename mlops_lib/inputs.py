@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from . import document
 from .binding import OF_A_FIRING, PipelinePort, substitute
@@ -14,6 +16,9 @@ from .errors import CompileError, InputError, Place, did_you_mean
 from .inspection import is_local, local_path
 from .spec import DATA_TYPES, Bound, Data, Literal, PipelineJob
 from .spec.reading import literal_text
+
+Values: TypeAlias = Mapping[str, str | Literal]
+"""Values by input: a text, as ``--set`` takes it, or what a program gives, with its type and its line."""
 
 
 def fired(job: PipelineJob, name: str) -> PipelineJob:
@@ -25,30 +30,44 @@ def fired(job: PipelineJob, name: str) -> PipelineJob:
     return dataclasses.replace(job, inputs={**job.inputs, **filled}) if filled else job
 
 
-def with_values(job: PipelineJob, values: Mapping[str, str]) -> PipelineJob:
+def with_values(job: PipelineJob, values: Values, folder: str | None = None) -> PipelineJob:
     """*job*, whose components are in place, with other values for its inputs.
 
     Args:
         job: A pipeline.
-        values: Texts by input: a path, relative to the working directory, for data; for anything else a literal, as YAML
-            would read it.
+        values: By input: a path for data; for anything else a literal, and a text is one as YAML would read it.
+        folder: What paths are relative to; default: the working directory, where a person is who types them.
 
     Raises:
         InputError: it has no such input.
     """
     inputs = dict(job.inputs)
-    for name, text in values.items():
+    for name, given in values.items():
+        text, place = (given.text, given.place) if isinstance(given, Literal) else (given, None)
         if name not in inputs:
-            raise InputError(f"the pipeline has no input {name!r}", fix=did_you_mean(name, inputs) if inputs else "")
-        old, place = inputs[name], Place(f"--set {name}")
+            fix = did_you_mean(name, inputs) if inputs else ""
+            raise InputError(f"the pipeline has no input {name!r}", fix=fix, place=place)
+        old, place = inputs[name], place or Place(f"--set {name}")
         if isinstance(old, Data) or _is_path(name, job):
-            # What a person types is relative to where that person is, not to the pipeline's file.
-            path = str(local_path(text, os.getcwd())) if is_local(text) else text
+            path = str(local_path(text, folder or os.getcwd())) if is_local(text) else text
             inputs[name] = dataclasses.replace(old, path=path, place=place) if isinstance(old, Data) else \
                 Literal(text=path, value=path, place=place)
         else:
-            inputs[name] = _literal(text, place)
+            inputs[name] = given if isinstance(given, Literal) else _literal(text, place)
     return dataclasses.replace(job, inputs=inputs)
+
+
+def texts(job: PipelineJob, names: Iterable[str]) -> dict[str, str]:
+    """The values of inputs of *job* as ``--set`` takes them, whatever the working directory is."""
+    found = {}
+    for name in names:
+        value = job.inputs[name]
+        if isinstance(value, Data):
+            found[name] = value.path
+        elif isinstance(value, Literal):
+            kept = _is_path(name, job) or _literal(value.text, Place(name)).text == value.text
+            found[name] = value.text if kept else json.dumps(value.text, ensure_ascii=False)
+    return found
 
 
 def _is_path(name: str, job: PipelineJob) -> bool:

@@ -23,11 +23,11 @@ from .errors import (
 from .inputs import fired, with_values
 from .inspection import is_local, local_path
 from .repertoire import SUFFIXES, Repertoire, existing, is_rendered, meant
-from .spec import OtherFile, PipelineJob
+from .spec import Literal, OtherFile, PipelineJob
 from .yamlfiles import read_bytes
 
 if TYPE_CHECKING:
-    from .dsl import ComponentFunction
+    from .dsl import ComponentFunction, PipelineCall
     from .endpoints import Endpoint, EndpointState
     from .engines import Listener, Run
     from .engines.assets import Registered
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .gate import Gate
     from .graph import Given, Graph
     from .infra import Stage
+    from .inputs import Values
     from .plan import Plan
     from .schedule import Schedule
     from .schedules import StageSchedule
@@ -137,6 +138,24 @@ class Project:
             found = catalogue.find_component(name)
         return ComponentFunction(self, found)
 
+    def pipeline(self, name: str, inputs: Mapping[str, Any] | None = None, /, *, against: str | None = None,
+                 **values: Any) -> PipelineCall:
+        """A pipeline by name or file, with values for its inputs: look at it, run it here or on a stage.
+
+        Args:
+            name: What ``mlops run`` takes: ``train``, or a path that ends in ``.yml`` or ``.yaml``.
+            inputs: Values by name, for inputs that are called as an option of this method; else give them by keyword.
+            against: The stage whose champion evaluate compares with, and that ``@champion`` means; default: that of the
+                settings.
+            values: Values by name; None leaves an input as it is, and a path is relative to the project's folder.
+
+        Raises:
+            InputError: no such pipeline or input; CompileError: mistakes in its files, or a value that does not fit.
+        """
+        from .dsl import named
+
+        return named(self, name, {**(inputs or {}), **values}, against=against)
+
     @property
     def repertoire(self) -> Repertoire:
         """The project's pipelines, by name."""
@@ -146,8 +165,8 @@ class Project:
         """What ``mlops run`` takes by name: files of ``pipelines/`` and what the roles of the components give."""
         return self.repertoire.names()
 
-    def load(self, name: str, values: Mapping[str, str] | None = None, against: str | None = None, *,
-             on: Callable[[], Stage] | None = None) -> tuple[PipelineJob, str, Catalogue]:
+    def load(self, name: str, values: Values | None = None, against: str | None = None, *,
+             on: Callable[[], Stage] | None = None, folder: Path | None = None) -> tuple[PipelineJob, str, Catalogue]:
         """A pipeline by name or file, linked, with values for its inputs.
 
         A path means that file. Of a name, a file in ``pipelines/`` that was written by hand comes first; then what the
@@ -155,10 +174,11 @@ class Project:
 
         Args:
             name: ``train``, or a path that ends in ``.yml`` or ``.yaml``.
-            values: Texts for inputs, as ``--set`` takes them.
+            values: For inputs: texts, as ``--set`` takes them, or what a program gives.
             against: The stage whose champion evaluate compares with, when the roles give the pipeline, and that
                 ``@champion`` means; default: that of the settings.
             on: The stage whose workspace it is for: what champions there are is asked there.
+            folder: What paths among the values are relative to; default: the working directory.
 
         Returns:
             The pipeline, a name for it, and the files it was read from.
@@ -170,12 +190,17 @@ class Project:
         path = self.repertoire.file_of(name)
         stem = path.stem if path else name
         given = values or {}
+
+        def change(job: PipelineJob) -> PipelineJob:
+            return with_values(job, given, str(folder) if folder else None)
+
         if path is not None and (name.endswith(SUFFIXES) or not is_rendered(path)):
-            job = catalogue.pipeline(path, lambda job: with_values(fired(job, stem), given))
+            job = catalogue.pipeline(path, lambda job: change(fired(job, stem)))
         else:
-            champion = given.get("champion") or self._champion(stem, catalogue.against, on)
+            named = given.get("champion")
+            champion = (named.text if isinstance(named, Literal) else named) or self._champion(stem, catalogue.against, on)
             scores = on is not None and stem == "score" and "model" not in given
-            job = self.repertoire.assembled(stem, catalogue, change=lambda job: with_values(job, given), champion=champion,
+            job = self.repertoire.assembled(stem, catalogue, change=change, champion=champion,
                                   label=on().name if scores and on is not None and self.has_champion(None, on) else None)
         return job, stem, catalogue
 

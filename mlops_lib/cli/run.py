@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import Canceled, InputError, JobError, MlopsError
-from ..references import redacted
 from . import (
     HERE,
     _complete_stage,
@@ -34,7 +32,6 @@ from . import (
 
 if TYPE_CHECKING:
     from ..engines import Event, Listener, Run
-    from ..infra import Stage
     from ..project import Project
     from ..spec import PipelineJob
 
@@ -134,33 +131,21 @@ def _run(context: click.Context, project: Project, request: dict[str, Any], as_j
 
 def _run_and_show(project: Project, request: dict[str, Any], as_json: bool) -> int:
     """Run what is requested and show how it went; the exit code."""
-    @functools.cache
-    def on() -> Stage:
-        project.check_allowed(Path(request["pipeline"]).stem, request["on"])  # before Terraform is asked
-        return project.stage(request["on"], outputs=request["stage_outputs"])
+    from ..request import find
+    from ..request import run as run_requested
 
-    job, name, catalogue = project.load(request["pipeline"], request["values"], request.get("against"),
-                                        on=on if "on" in request else None)
+    found = find(project, request, request["values"])
     targets = {output: Path(os.path.abspath(Path(request["folder"], target))) for output, target in request["outputs"].items()}
     for output, target in targets.items():
-        if output not in job.outputs:
+        if output not in found.job.outputs:
             from ..errors import did_you_mean
 
-            raise InputError(f"the pipeline has no output {output!r}", fix=did_you_mean(output, job.outputs))
-        _refuse_to_replace(target, output, project, job)
-    path = Path(request["pipeline"])
-    if path.suffix in (".yml", ".yaml"):
-        request = request | {"pipeline": os.path.abspath(path if path.is_file() else project.root / path)}
-    request = request | {"values": {input_: redacted(text) for input_, text in request["values"].items()}}
-    stage = on() if "on" in request else None
+            raise InputError(f"the pipeline has no output {output!r}", fix=did_you_mean(output, found.job.outputs))
+        _refuse_to_replace(target, output, project, found.job)
+    if found.on is not None:
+        found.on()  # before anything is drawn
     with _progress(as_json) as listener:
-        if stage is not None:
-            result = project.run_on(stage, job, name, catalogue, request=request, key=request["key"], reuse=request["cache"],
-                                    against=request.get("against"), outputs=targets, follow=request["follow"],
-                                    cancel=request["cancel"], resolve=request.get("resolve", False), listener=listener)
-        else:
-            result = project.run(job, name, catalogue, request=request, jobs=request["jobs"], reuse=request["cache"],
-                                 isolate=request.get("isolate"), listener=listener)
+        result = run_requested(project, found, request, outputs=targets, listener=listener)
     return _copy_and_show(result, targets, project, as_json)
 
 

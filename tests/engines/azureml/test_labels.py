@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from mlops_lib.dsl import PipelineCall
 from mlops_lib.engines.azureml import frozen
 from mlops_lib.engines.azureml.registry import WorkspaceModels
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import InputError, StageError
 from mlops_lib.infra import Stage, read
 from mlops_lib.project import Project
+from mlops_lib.spec import Data
 from mlops_lib.stores.models import ModelVersion, find_version
 from mlops_lib.stores.stages import digest_of
 
@@ -115,6 +117,33 @@ def test_a_model_is_scored_with_the_champion_of_the_stage_unless_another_is_name
     for label, version in (("latest", "3"), ("champion", "2"), ("dev", "2")):
         assert ids(stage, submitted(shop, azure, stage, "score", {"model": f"azureml:shop@{label}"}))["model"] == f"shop:{version}"
     assert ids(stage, submitted(shop, azure, stage, "score", {"model": "azureml:shop:1"}))["model"] == "shop:1"
+
+
+def test_a_pipeline_by_name_in_python_takes_the_champion_of_the_stage_that_it_is_run_on(
+        shop: Project, assets: Assets, azure: ScriptedAzure) -> None:
+    score = shop.pipeline("score")
+    assert isinstance(model := score.job.inputs["model"], Data)
+    assert model.path == "azureml:shop@latest", "this machine has no champion"
+
+    def sent(call: PipelineCall, **wishes: Any) -> dict[str, Any]:
+        inputs = azure.jobs[call.run(on="dev", follow=False, **wishes).id]["properties"]["inputs"]
+        return ids(assets.stage, {name: given["uri"] for name, given in inputs.items() if "uri" in given})
+
+    assert sent(score) == {"model": "shop:2", "data": "shop-test:4"}
+    assert sent(shop.pipeline("score", model="azureml:shop:1"))["model"] == "shop:1"
+    assert sent(shop.pipeline("evaluate", against="dev"))["champion"] == "shop:2"
+    assert "champion" not in sent(shop.pipeline("evaluate"))
+
+
+def test_a_pipeline_by_name_in_python_runs_only_where_it_may(shop: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    train = shop.pipeline("evaluate")
+    with pytest.raises(InputError, match="'evaluate' does not run on stage 'prod'"):
+        train.run(on="prod")
+    with pytest.raises(InputError, match="no output 'bst'") as caught:
+        train.run(on="dev", outputs=["bst"])
+    assert caught.value.place is not None
+    assert Path(caught.value.place.file).name == Path(__file__).name
+    assert not azure.jobs
 
 
 def test_evaluate_compares_with_the_champion_of_a_stage(shop: Project, assets: Assets, azure: ScriptedAzure,
