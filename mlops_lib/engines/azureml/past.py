@@ -22,14 +22,6 @@ def refresh(workspace: Workspace, record: RunRecord, store: Store, tell: Callabl
     """
     following = Following(workspace, record.id, store.records.nodes(record.id), store)
     try:
-        return _refreshed(workspace, record, store, following)
-    finally:
-        for notice in following.notices:
-            tell(notice)
-
-
-def _refreshed(workspace: Workspace, record: RunRecord, store: Store, following: Following) -> RunRecord:
-    try:
         state = following.look(lambda event: None)
     except StageError:
         # The history of a run appears a little after its job does, and goes with it.
@@ -39,6 +31,9 @@ def _refreshed(workspace: Workspace, record: RunRecord, store: Store, following:
                          error=f"stage {record.stage!r} has no job of that name any more")
         store.records.save_run(record)
         return record
+    finally:
+        for notice in following.notices:
+            tell(notice)
     if not state.over:
         return record
     status = Status.COMPLETED if state.status is Status.REUSED else state.status
