@@ -25,8 +25,8 @@ from .problems import NotUploaded, OutOfTime, unconnected
 _RETRIED: Final = (408, 429, 500, 502, 503, 504)
 _POOL: Final = 32
 _SILENT: Final = 2  # requests that nobody answers are sent so often: a minute's wait is not made five times
-_UPLOADED_S: Final = 30.0  # storage answers sooner than other services,
-_MORE: Final = 2  # and is tried more often, since it may be busy for longer
+_STORAGE_S: Final = 30.0  # which answers sooner than other services,
+_MORE: Final = 2  # and is tried more often by uploads, since it may be busy for longer
 _ON_ITS_WAY_S: Final = 10.0
 _ends: ContextVar[float | None] = ContextVar("ends", default=None)
 
@@ -257,23 +257,19 @@ class Uploads(Transport):
     """
 
     def __init__(self, around: Transport) -> None:
-        patience = replace(around._patience, attempts=around._patience.attempts + _MORE,
-                           read=min(around._patience.read, _UPLOADED_S))
-        super().__init__(around._inner, around._renewed, patience)
-        self._end, self._leash = _ends.get(), _leash.get()
+        patience = _for_storage(around._patience)
+        super().__init__(around._inner, around._renewed, replace(patience, attempts=patience.attempts + _MORE))
+        self._context = copy_context()  # with the end of the operation, and its leash
         self._given_up = ""
 
     def send(self, request: Any, **options: Any) -> Any:
         """As above, unless another request was in vain."""
-        token = _ends.set(self._end)
         try:
-            response = super().send(request, **options)
+            response = self._context.copy().run(super().send, request, **options)
         except self._broken as error:
             host = urlsplit(request.url).hostname or ""
             self._given_up = self._given_up or unconnected(str(error), at=host)
             raise type(error)(self._given_up) from NotUploaded(host)
-        finally:
-            _ends.reset(token)
         if response.status_code in _RETRIED:
             self._given_up = self._given_up or f"HTTP {response.status_code}"
         return response
@@ -281,9 +277,16 @@ class Uploads(Transport):
     def _once(self, request: Any, options: dict[str, Any]) -> Any:
         if self._given_up:
             raise sdk.module("azure.core.exceptions").AzureError(self._given_up)  # which is not tried again
-        if self._leash is not None:
-            self._leash.check()
         return super()._once(request, options)
+
+
+def storing(around: Transport) -> Transport:
+    """A transport for storage, on the connections of another one."""
+    return Transport(around._inner, around._renewed, _for_storage(around._patience))
+
+
+def _for_storage(patience: Patience) -> Patience:
+    return replace(patience, read=min(patience.read, _STORAGE_S))
 
 
 def asked(headers: Mapping[str, str], *, otherwise: float, longest: float) -> float:

@@ -15,7 +15,7 @@ from ...infra import Stage
 from . import sdk
 from .credentials import Credential
 from .problems import explained, raced
-from .transport import Leash, Patience, Transport, Uploads, asked, bounded, connect
+from .transport import Leash, Patience, Transport, Uploads, asked, bounded, connect, storing
 
 MANAGEMENT: Final = "https://management.azure.com"
 _SCOPE: Final = f"{MANAGEMENT}/.default"
@@ -325,8 +325,9 @@ class Workspace:
             block: How many bytes are read or written at once.
         """
         return sdk.module("azure.storage.blob").ContainerClient(
-            f"https://{account}.blob.{suffix}", name, credential=self._credential, transport=self._transport, retry_total=0,
-            max_single_put_size=block, max_block_size=block, max_single_get_size=block, max_chunk_get_size=block)
+            f"https://{account}.blob.{suffix}", name, credential=self._credential, transport=storing(self._transport),
+            retry_total=0, max_single_put_size=block, max_block_size=block, max_single_get_size=block,
+            max_chunk_get_size=block)
 
     def raw(self, url: str, *, start: int, size: int, token_for: str = "") -> Any:
         """The answer, read, to who wants *size* bytes from *start* on of a file that a signed URL names; it may be a refusal.

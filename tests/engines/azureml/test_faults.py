@@ -21,6 +21,7 @@ from mlops_lib.engines import Run
 from mlops_lib.engines.assets import wanted
 from mlops_lib.engines.azureml import sdk
 from mlops_lib.engines.azureml.assets import register
+from mlops_lib.engines.azureml.blobs import Blobs
 from mlops_lib.engines.azureml.transport import Patience
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import InputError, MlopsError, StageError
@@ -442,3 +443,20 @@ def test_a_download_that_fails_is_told_and_can_be_had_later(small: Project, stag
         azure.faults.clear()
     assert (run(small, stage, follow=True, key="one", outputs=["table"]).outputs["table"].path / "rows.txt").read_text() == "rows"
     assert len(azure.told("PUT", "/jobs/")) == 1
+
+
+def test_a_download_that_stops_in_the_middle_is_begun_again_and_told_when_that_lasts(small: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.faults.add("PUT */nothing status=503")  # so that requests to storage are seen one by one
+    with Workspace(stage, patience=dataclasses.replace(QUICK, read=0.4)) as workspace:
+        blobs = Blobs(workspace)
+        blobs.write("x/rows.txt", b"rows" * 1000)
+        [blob] = blobs.below("x/rows.txt")
+        half = Response(status=206, body=b"rows" * 500, headers={
+            "Content-Length": "4000", "Content-Range": "bytes 0-3999/4000", "ETag": '"1"', "x-ms-blob-type": "BlockBlob"})
+        azure.twists.append(Answers("GET *.blob.core.windows.net/*rows.txt", half, times=1))
+        with blobs.open(blob) as stream:
+            assert stream.read() == b"rows" * 1000
+        azure.twists[:] = [Answers("GET *.blob.core.windows.net/*rows.txt", half)]
+        with pytest.raises(StageError, match="could not read 'x/rows") as caught, blobs.open(blob) as stream:
+            stream.read()
+    assert caught.value.why == f"{ACCOUNT}: no answer in the time that it has"
