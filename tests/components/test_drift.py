@@ -317,6 +317,13 @@ def test_text_booleans_and_dictionaries_are_categories(compare: Callable[..., An
     assert [result.psi for result in found.features] == pytest.approx([index] * 3)
 
 
+def test_a_code_is_the_same_value_whatever_is_beside_it(tallies: ModuleType) -> None:
+    codes = pa.array([1.0, 123456792.0, 1.5, float("inf"), float("nan"), None], pa.float32())
+    together = tallies.plain(pa.chunked_array([codes]), "category").to_pylist()
+    assert together == ["1", "123456792", "1.5", "inf", None, None]
+    assert [tallies.plain(pa.chunked_array([codes[row : row + 1]]), "category")[0].as_py() for row in range(6)] == together
+
+
 def test_predictions_have_a_limit_of_their_own(
     compare: Callable[..., Any], batches: ModuleType, save: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -122,8 +122,9 @@ def plain(column: pa.ChunkedArray, kind: str) -> pa.Array:
         return values.cast(pa.float64(), safe=False)
     if pa.types.is_floating(values.type):  # codes that pandas has turned into floats, because some are missing
         values = pc.if_else(pc.is_nan(values), None, values)
-        whole = pc.all(pc.equal(values, pc.floor(values)), min_count=0).as_py()
-        values = values.cast(pa.int64(), safe=False) if whole else values
+        whole = pc.and_(pc.equal(values, pc.floor(values)), pc.less(pc.abs(values), 2.0**53))
+        codes = pc.if_else(whole, values, None).cast(pa.int64())
+        return pc.coalesce(codes.cast(pa.string()), values.cast(pa.string()))
     return values.cast(pa.string())
 
 
