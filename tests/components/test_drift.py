@@ -107,13 +107,14 @@ def test_the_stability_index_by_hand(distances: ModuleType) -> None:
     assert emptied == pytest.approx((0.0001 - 0.5) * math.log(0.0001 / 0.5) + 0.5 * math.log(2))
 
 
-def test_what_is_expected_by_chance_is_what_samples_of_the_same_data_have(distances: ModuleType) -> None:
-    random, bins = np.random.default_rng(7), np.full(10, 0.1)
+@pytest.mark.parametrize("number", [2, 10])
+def test_what_is_expected_by_chance_is_what_samples_of_the_same_data_have(distances: ModuleType, number: int) -> None:
+    random, bins = np.random.default_rng(7), np.full(number, 1 / number)
     found = [
         distances.population_stability(*(distances.shares(random.multinomial(rows, bins)) for rows in (2000, 3000)))
-        for _ in range(300)
+        for _ in range(600)
     ]
-    assert np.mean(found) == pytest.approx(distances.by_chance(10, 2000, 3000), rel=0.15)
+    assert np.mean(found) == pytest.approx(distances.by_chance(number, 2000, 3000), rel=0.1)
 
 
 VALUES = st.lists(st.one_of(st.integers(-5, 5), st.floats(-1e6, 1e6)), min_size=1, max_size=60)
