@@ -27,6 +27,10 @@ class Blob(NamedTuple):
     path: str
     size: int
 
+    def name_in(self, prefix: str) -> str:
+        """Its name below a path, which may be empty; of what is at that path itself its own."""
+        return self.path.rpartition("/")[2] if self.path == prefix else self.path.removeprefix(f"{prefix}/")
+
 
 class Blobs:
     """The container of a datastore. No key and no signed URL is asked for: who reads and writes is who is signed in.
@@ -67,13 +71,13 @@ class Blobs:
     # --- looking -----------------------------------------------------------------------------------------------------
 
     def below(self, prefix: str) -> Sequence[Blob]:
-        """The blob of that path, or all below it."""
+        """The blob of that path, or all below it; an empty path is the container."""
         def attempt() -> list[Blob]:
             found = self._client.list_blobs(name_starts_with=prefix, include=["metadata"])
             return [Blob(str(blob.name), int(blob.size)) for blob in found if not _is_folder(blob)]
 
         every = self._workspace.call(f"list the files in {prefix!r}", attempt, seconds=_PIECE_S)
-        return [blob for blob in every if blob.path == prefix or blob.path.startswith(f"{prefix}/")]
+        return [blob for blob in every if prefix in ("", blob.path) or blob.path.startswith(f"{prefix}/")]
 
     def has(self, path: str, *, seconds: float) -> bool:
         """Whether there is a blob of that path, or a folder with something in it; an empty path is the container."""

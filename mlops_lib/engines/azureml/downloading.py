@@ -37,20 +37,17 @@ def download(workspace: Workspace, uri: str, target: Path, type_: str, *, whose:
         raise StageError(f"nothing is left of {uri}", why=f"run {whose} had it", fix="start the pipeline again")
     target.mkdir(parents=True)
 
-    def name(blob: Blob) -> str:
-        return path.rpartition("/")[2] if blob.path == path else blob.path[len(path) + 1 :]
-
     def bring(blob: Blob) -> None:
-        file = target / name(blob)
+        file = target / blob.name_in(path)
         if target not in Path(os.path.normpath(file)).parents:
-            raise StageError(f"{uri} has a file {name(blob)!r}", why="its name leads out of where it is")
+            raise StageError(f"{uri} has a file {blob.name_in(path)!r}", why="its name leads out of where it is")
         file.parent.mkdir(parents=True, exist_ok=True)
         with blobs.open(blob) as source, file.open("wb") as sink:
             shutil.copyfileobj(source, sink, 1 << 20)
 
     workspace.each(bring, found)
     single = len(found) == 1 and (type_ == "uri_file" or found[0].path == path)
-    return target / name(found[0]) if single else target
+    return target / found[0].name_in(path) if single else target
 
 
 __all__ = ["download"]

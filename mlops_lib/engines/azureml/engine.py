@@ -115,6 +115,9 @@ class AzureEngine:
             state = following.to_the_end(listener, Pace.of(os.environ))
         except KeyboardInterrupt:
             raise self._interrupted(record) from None
+        except StageError as error:
+            fixes = [part for part in (error.fix, f"the job goes on there: mlops runs show {name}") if part]
+            raise StageError(error.what, why=error.why, fix="; ".join(fixes)) from error
         return self._finish(record, state, following)
 
     def _note(self, record: RunRecord, plan: Plan) -> None:

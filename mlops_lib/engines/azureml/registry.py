@@ -26,7 +26,7 @@ from ...stores.models import (
     promotion_of,
 )
 from . import frozen
-from .blobs import Blob, Blobs
+from .blobs import Blobs
 from .history import moment
 from .workspace import Workspace
 
@@ -95,7 +95,7 @@ class WorkspaceModels:
 
     def files(self, version: ModelVersion) -> Sequence[ModelFile]:
         blobs, prefix = self._place(version)
-        found = [ModelFile(_name_of(blob, prefix), blob.size) for blob in blobs.below(prefix)]
+        found = [ModelFile(blob.name_in(prefix), blob.size) for blob in blobs.below(prefix)]
         if leading := [file.name for file in found if escapes(file.name)]:
             raise InputError(f"{version} in {self.name} has a file {leading[0]!r}",
                              why="its name leads out of the model's folder", fix="make the model again")
@@ -106,7 +106,7 @@ class WorkspaceModels:
 
     def open(self, version: ModelVersion, file: str) -> BinaryIO:
         blobs, prefix = self._place(version)
-        found = next((blob for blob in blobs.below(prefix) if _name_of(blob, prefix) == file), None)
+        found = next((blob for blob in blobs.below(prefix) if blob.name_in(prefix) == file), None)
         if found is None:
             raise InputError(f"the file {file!r} of {version} in {self.name} is gone", fix="make the model again")
         return blobs.open(found)
@@ -227,7 +227,7 @@ class WorkspaceModels:
         blobs, whole = self._blobs(), Whole()
         for blob in sorted(blobs.below(prefix)):
             with blobs.open(blob) as stream:
-                whole.add(_name_of(blob, prefix), _digest(stream))
+                whole.add(blob.name_in(prefix), _digest(stream))
         if whole.digest != version.digest:
             raise Refused(f"the bytes of {version.name!r} that arrived in {self.name} are not those that were sent",
                           why="their digests differ", fix="promote again")
@@ -309,11 +309,6 @@ def _same(address: str, ours: str) -> bool:
 
 def _writable(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in properties.items() if name not in _READ_ONLY}
-
-
-def _name_of(blob: Blob, prefix: str) -> str:
-    """A file's name below the model's folder; of a model that is a single file, its own."""
-    return blob.path[len(prefix) + 1 :] or blob.path.rpartition("/")[2]
 
 
 def _digest(stream: BinaryIO) -> str:

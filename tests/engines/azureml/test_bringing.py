@@ -10,6 +10,7 @@ import pytest
 from mlops_lib.emulator.wire import Request, Response
 from mlops_lib.engines.azureml import preflight
 from mlops_lib.engines.azureml.bringing import _asset_in
+from mlops_lib.engines.azureml.downloading import download
 from mlops_lib.engines.azureml.history import History
 from mlops_lib.engines.azureml.inspecting import inspect
 from mlops_lib.engines.azureml.workspace import Workspace
@@ -269,6 +270,24 @@ def test_a_run_that_its_stage_has_no_more_brings_nothing(plain: Project, stage: 
     with pytest.raises(ValueError, match="was on this machine"):
         plain.bring_inputs(replace(record, stage=None), "prep", job, plain.graph(job, name), store)
     store.close()
+
+
+def test_all_of_a_datastore_is_brought_when_its_root_is_named(stage: Stage, azure: ScriptedAzure, tmp_path: Path) -> None:
+    for name in ("a.csv", "deep/b.csv"):
+        azure.world.account.write(f"{stage.workspace['name']}-raw", name, name.encode())
+    with Workspace(stage) as workspace:
+        for number, ending in enumerate(("paths/", "paths")):
+            there = download(workspace, f"azureml://datastores/raw/{ending}", tmp_path / str(number), "uri_folder", whose="r")
+            assert {file.relative_to(there).as_posix(): file.read_text() for file in there.rglob("*.csv")} == {
+                "a.csv": "a.csv", "deep/b.csv": "deep/b.csv"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["../leads", "a/../../leads", "../new-else/leads"])
+def test_a_file_whose_name_leads_out_of_where_it_is_brought_goes_nowhere(stage: Stage, azure: ScriptedAzure, tmp_path: Path, name: str) -> None:
+    azure.world.account.write(f"{stage.workspace['name']}-raw", f"rows/{name}", b"led astray")
+    with Workspace(stage) as workspace, pytest.raises(StageError, match="has a file"):
+        download(workspace, "azureml://datastores/raw/paths/rows", tmp_path / "new", "uri_folder", whose="r")
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
 @pytest.mark.parametrize(("address", "asset"), [
