@@ -1,6 +1,6 @@
 """Everything but jobs, as the unmodified SDK sees it: keyless, over HTTPS, with real blob storage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,13 +19,22 @@ command: python echo.py
 
 
 @pytest.fixture(scope="module")
-def told(sdk: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def azure() -> Iterator[Emulator]:
+    """One that nobody else has put anything into: all that is there is listed."""
+    with Emulator() as emulator:
+        yield emulator
+        assert emulator.refused == []
+
+
+@pytest.fixture(scope="module")
+def told(azure: Emulator, sdk_of: Callable[[Emulator], Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("assets")
     for name, text in {"rows/a.csv": "1\n", "rows/deep/b.csv": "2\n", "model/MLmodel": "flavors: {}\n",
                        "src/echo.py": "print('hello')\n", "component.yml": COMPONENT}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    return sdk("sdk_assets.py", folder)
+    found: dict[str, Any] = sdk_of(azure)("sdk_assets.py", folder)
+    return found
 
 
 def test_every_call_that_the_sdk_is_known_to_make_is_answered(told: dict[str, Any], not_called: Callable[[str, Any], list[str]]) -> None:

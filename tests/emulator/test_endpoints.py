@@ -3,7 +3,7 @@
 import http.client
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,8 @@ def _load_pyfunc(path): return Model()
 
 
 @pytest.fixture(scope="module")
-def told(sdk: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def told(sdk_of: Callable[[Emulator], Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What the SDK gave; of an Azure ML that nobody else has put anything into, since all endpoints are listed."""
     folder = tmp_path_factory.mktemp("endpoints")
     for name, text in {
         "code/score.py": SCORE, "code/raw.py": RAW, "code/broken.py": BROKEN, "code/batch.py": BATCH, "weights.txt": "0.5\n",
@@ -88,7 +89,8 @@ def told(sdk: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFa
     }.items():  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    return sdk("sdk_endpoints.py", folder)
+    with Emulator() as emulator:
+        yield sdk_of(emulator)("sdk_endpoints.py", folder)
 
 
 def test_every_call_that_the_sdk_is_known_to_make_is_answered(told: dict[str, Any], not_called: Callable[[str, Any], list[str]]) -> None:

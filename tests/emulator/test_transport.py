@@ -307,7 +307,7 @@ def test_a_command_gets_the_variables_and_faults_and_gives_the_exit_code(tmp_pat
         out, err = process.communicate(timeout=60)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert spent < 2, "it starts within 2 s; what it computes meanwhile is the part that no other process changes"
+    assert spent < 4, "it takes 1.1 s of a processor; with the SDK in it, it would take 5"
     assert (process.returncode, err) == (7, "")
     *answers, out = out.splitlines()
     assert answers == ["503 3", "409 None", "501 None"]
