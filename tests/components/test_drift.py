@@ -357,6 +357,17 @@ def test_no_rows_and_nothing_to_compare_are_refused(compare: Callable[..., Any],
 # --- report and step -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("start", "width", "text"), [
+    (1013.25, 2.1, "1013"), (1034.9, 2.1, "1035"), (37.5, 0.8, "37.5"), (0.0509, 0.03, "0.05"), (-2.02, 3.6, "-2"),
+    (2.5e7, 1e6, "2.5e+07"), (0.00012, 0.0001, "0.00012"), (1013.25, 0.0, "1013.25"), (0.0, 0.0, "0"), (999_999.0, 10.0, "999999"),
+])  # fmt: skip
+def test_numbers_below_a_histogram_are_written_out_as_far_as_they_differ(
+    comparison: ModuleType, start: float, width: float, text: str
+) -> None:
+    feature = comparison.Feature(name="x", kind="number", whole=False)
+    assert comparison.label(feature, start, width) == text
+
+
 def test_the_report_is_one_page_and_shows_names_as_they_are(
     compare: Callable[..., Any], comparison: ModuleType, drift_report: ModuleType
 ) -> None:

@@ -278,6 +278,9 @@ def histogram(feature: Feature, reference: NumberTally, current: NumberTally) ->
 def label(feature: Feature, start: float, width: float) -> str:
     """What a bar stands for: a whole number, some of them, or where it begins."""
     if not feature.whole:
-        return f"{start:.3g}"
+        if width == 0 or not 1e-3 <= max(abs(start), width) < 1e6:
+            return f"{start:.{3 if width else 6}g}"
+        decimals = max(0, -math.floor(math.log10(width)))  # so many that the next bar's number is another
+        return f"{round(start, decimals) + 0.0:.{decimals}f}"  # and never -0
     first, last = math.ceil(start), math.ceil(start) + int(width) - 1
     return str(first) if first == last else f"{first} to {last}"

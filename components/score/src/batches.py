@@ -82,10 +82,13 @@ def source(place: Path) -> Source:
     if len(kinds) > 1:
         raise InputError(f"{place} holds Parquet and CSV files; put them into folders of their own")
     textual = kinds.pop()
-    try:
-        schemas = [_text_schema(path, format_) if textual else _parquet_schema(path, format_) for path in files]
-    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{place} cannot be read: {_told(error)}") from error
+    schemas = []
+    for path in files:
+        try:
+            schemas.append(_text_schema(path, format_) if textual else _parquet_schema(path, format_))
+        except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
+            where = path.relative_to(place).as_posix() if path.is_relative_to(place) and path != place else path.name
+            raise InputError(f"{where} cannot be read: {_told(error)}") from error
     rows = sum(map(_lines, files)) if textual else sum(pq.read_metadata(path).num_rows for path in files)
     return Source(files, _together(files, schemas, textual=textual), textual, rows, format_)
 
