@@ -645,13 +645,15 @@ class Project:
         finally:
             store.close()
 
-    def register(self, kind: str, files: Iterable[str | Path], *, on: Stage | None = None) -> tuple[Registered, ...]:
+    def register(self, kind: str, files: Iterable[str | Path], *, on: str | None = None,
+                 outputs: str | None = None) -> tuple[Registered, ...]:
         """Register what files say, each content once.
 
         Args:
             kind: ``component``, ``environment``, ``data`` or ``model``.
             files: Their YAML.
             on: In the workspace of this stage; None for the registry of this machine, which has data and models.
+            outputs: A file to read the stage's outputs from.
 
         Raises:
             CompileError: files have mistakes; InputError: a version exists with other content, and nothing was registered;
@@ -661,15 +663,16 @@ class Project:
         from .engines.local.assets import register as register_here
         from .stores.store import Store
 
+        stage = self.stage(on, outputs=outputs) if on is not None else None
         store, catalogue = Store.open(self.root), self.catalogue()
         try:
             things = wanted([Path(os.path.abspath(file)) for file in files], kind, catalogue, store)
-            if on is None:
+            if stage is None:
                 return register_here(things, store)
             from .engines.azureml.assets import register
             from .engines.azureml.workspace import Workspace
 
-            with Workspace(on) as workspace:
+            with Workspace(stage) as workspace:
                 return register(workspace, things, catalogue)
         finally:
             store.close()

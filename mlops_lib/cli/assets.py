@@ -234,7 +234,7 @@ def _registering(group: click.Group, kind: str) -> None:
         if where is None:
             _refuse(outputs)
         project = _project(context)
-        done = project.register(kind, files, on=project.stage(where, outputs=outputs) if where else None)
+        done = project.register(kind, files, on=where, outputs=outputs)
         if as_json:
             _print_json([{"name": one.name, "version": one.version, "id": one.id, "new": one.new, "file": str(one.file)}
                          for one in done])

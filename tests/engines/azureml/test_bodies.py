@@ -126,8 +126,8 @@ def sent(kind: str, tmp_path: Path, stage: Stage, azure: ScriptedAzure) -> list[
         return recorder.bodies
     if kind == "kept":
         azure.run_for_real()
-        project.register("data", [tmp_path / "assets/rows.yml"], on=stage)
-        project.register("model", [tmp_path / "assets/best.yml"], on=stage)
+        project.register("data", [tmp_path / "assets/rows.yml"], on="dev")
+        project.register("model", [tmp_path / "assets/best.yml"], on="dev")
         project.create_schedule(tmp_path / "schedules/nightly.yml", on="dev")
         project.deploy("p", on="dev", say=lambda line: None)
         return recorder.bodies

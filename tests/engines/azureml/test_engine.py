@@ -296,7 +296,7 @@ def test_data_that_a_workspace_lacks_is_told_with_what_there_is_or_what_makes_it
     assert said("azureml:rows@latest") == "; make it first: mlops run make --on dev"
     (project.root / "data" / "rows.yml").write_text("name: rows\ntype: uri_folder\npath: .\n")
     assert said("azureml:rows") == "; register it: mlops data register data/rows.yml --on dev"
-    project.register("data", [project.root / "data/rows.yml"], on=stage)
+    project.register("data", [project.root / "data/rows.yml"], on="dev")
     assert said("azureml:rows:3") == "; there is version 1"
     assert said("azureml:rwos") == ": did you mean 'rows'?"
     assert said(f"azureml:{stage.workspace['id']}/data/rows/versions/3") == "; there is version 1"
@@ -324,7 +324,7 @@ def test_components_that_a_workspace_lacks_are_told_with_what_registers_them(pro
         assert "pipelines/p.yml:14:" in caught.value.why
         assert caught.value.why.endswith("register it: mlops components register components/train/component.yml --on dev")
     assert not [call for call in azure.told() if call.startswith(("PUT", "POST"))]
-    project.register("component", [project.root / "components/train/component.yml"], on=stage)
+    project.register("component", [project.root / "components/train/component.yml"], on="dev")
     submit(project, stage)
     [job] = azure.jobs.values()
     assert job["properties"]["jobs"]["train"]["componentId"].endswith("/components/train/versions/1")

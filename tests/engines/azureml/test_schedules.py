@@ -144,10 +144,10 @@ def test_labels_are_versions_until_it_is_created_again(project: Project, stage: 
         uri = body["action"]["jobDefinition"]["inputs"]["raw"]["uri"]
         return str(uri).rpartition("rows")[2]
 
-    project.register("data", [project.root / "rows.yml"], on=stage)
+    project.register("data", [project.root / "rows.yml"], on="dev")
     assert (create(project, stage)[1], reads()) == ("created", "/versions/1")
     (project.root / "data" / "rows.csv").write_text("b\n")
-    project.register("data", [project.root / "rows.yml"], on=stage)
+    project.register("data", [project.root / "rows.yml"], on="dev")
     assert (create(project, stage)[1], reads()) == ("changed", "/versions/2")
 
 
