@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .plan import Plan
     from .schedule import Schedule
     from .schedules import StageSchedule
+    from .serving.deploying import ModelEndpoint
     from .stores.records import RunRecord
     from .stores.store import Store
 
@@ -544,6 +545,23 @@ class Project:
         from .endpoints import endpoints
 
         return endpoints(self.stage(on, outputs=outputs))
+
+    def online_endpoint(self, *, on: str, name: str | None = None, outputs: str | None = None) -> ModelEndpoint:
+        """The online endpoint of a stage, to deploy models to; the first deployment makes it.
+
+        Args:
+            on: The stage.
+            name: The endpoint; default: as the settings say, or the stage's own name for it.
+            outputs: A file to read the stage's outputs from.
+
+        Raises:
+            StageError: nothing says what the stage is.
+        """
+        from .serving.deploying import ModelEndpoint
+
+        stage, settings = self.stage(on, outputs=outputs), self.settings.online_on(on)
+        return ModelEndpoint(stage, settings, name or settings.endpoint or stage.endpoints["online"],
+                             pipelines=self.pipeline_names)
 
     def endpoint_name(self, pipeline: str, stage: Stage) -> str:
         """The name of the batch endpoint that is to run a pipeline: as the settings say, or else the stage's outputs."""

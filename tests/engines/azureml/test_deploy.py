@@ -16,6 +16,7 @@ from mlops_lib.engines.azureml.registry import WorkspaceModels
 from mlops_lib.engines.azureml.workspace import Workspace
 from mlops_lib.errors import InputError, Refused, StageError
 from mlops_lib.infra import Stage
+from mlops_lib.project import Project
 from mlops_lib.stores.models import ModelVersion
 from mlops_lib.stores.stages import digest_of
 
@@ -74,6 +75,28 @@ def test_the_champion_is_served_and_a_version_that_is_named(
     assert deploy("flights@champion")["changed"] is False
     plan = deploy("flights:2", "--dry-run")
     assert plan["steps"][-2:] == ["give it 50 % of the traffic", "give it 100 % of the traffic"]
+
+
+def test_python_deploys_a_model_and_goes_back(stage: Stage, register: Any, tmp_path: Path) -> None:
+    register(champion=True)
+    register()
+    endpoint = Project(tmp_path).online_endpoint(on="dev")
+    quick: dict[str, Any] = {"steps": (100,), "watch": 0}
+    with pytest.raises(InputError, match="10,50 are no steps"):
+        endpoint.deploy("flights", steps=(10, 50))
+    with pytest.raises(InputError, match="and dev no model of that name") as caught:
+        endpoint.ahead("flihgts")
+    assert caught.value.fix == "did you mean 'flights'?"
+    assert endpoint.ahead("flights", **quick).steps[0] == f"make the endpoint {stage.endpoints['online']} (aad_token)"
+    said: list[str] = []
+    first = endpoint.deploy("flights", say=said.append, **quick)
+    second = endpoint.deploy("flights:2", say=said.append, **quick)
+    assert [(one.endpoint, one.model, one.changed) for one in (first, second)] == [
+        (endpoint.name, "flights:1", True), (endpoint.name, "flights:2", True)]  # fmt: skip
+    assert f"{second.deployment} has 100 % of the traffic" in said
+    assert endpoint.ahead("flights:2", **quick).steps == ()
+    back = endpoint.rollback("flights", say=said.append)
+    assert (back.deployment, back.traffic[first.deployment]) == (first.deployment, 100)
 
 
 def test_prod_serves_its_champion_unless_it_is_told_otherwise(
