@@ -20,7 +20,7 @@ _DENIED: Final = ("AuthorizationFailed", "AuthorizationPermissionMismatch", _FIR
                   "InsufficientAccountPermissions")
 # What azure-core raises when no answer came.
 _UNANSWERED: Final = ("ServiceRequestError", "ServiceRequestTimeoutError", "ServiceResponseError",
-                      "ServiceResponseTimeoutError", "ConnectionError", "IncompleteReadError")
+                      "ServiceResponseTimeoutError", "ConnectionError", "IncompleteReadError", "NotUploaded")
 _NO_JSON: Final = ("DecodeError", "JSONDecodeError")
 _NETWORK: Final = "see whether the network, a proxy or a private endpoint is in the way"
 # The built-in role that allows what was refused, the most special first.

@@ -263,20 +263,24 @@ class Uploads(Transport):
         self._given_up = ""
 
     def send(self, request: Any, **options: Any) -> Any:
-        """As above, unless another request was in vain."""
+        """As above, unless another request was in vain.
+
+        Raises:
+            NotUploaded: it was.
+        """
+        host = urlsplit(request.url).hostname or ""
         try:
             response = self._context.copy().run(super().send, request, **options)
         except self._broken as error:
-            host = urlsplit(request.url).hostname or ""
             self._given_up = self._given_up or unconnected(str(error), at=host)
             raise type(error)(self._given_up) from NotUploaded(host)
         if response.status_code in _RETRIED:
-            self._given_up = self._given_up or f"HTTP {response.status_code}"
+            self._given_up = self._given_up or f"{host}: HTTP {response.status_code}"
         return response
 
     def _once(self, request: Any, options: dict[str, Any]) -> Any:
         if self._given_up:
-            raise sdk.module("azure.core.exceptions").AzureError(self._given_up)  # which is not tried again
+            raise NotUploaded(self._given_up)  # which is not tried again
         return super()._once(request, options)
 
 

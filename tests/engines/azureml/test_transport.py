@@ -3,6 +3,7 @@
 import io
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 
 from mlops_lib.engines.azureml import sdk
-from mlops_lib.engines.azureml.problems import OutOfTime
-from mlops_lib.engines.azureml.transport import Patience, Transport, asked, bounded, connect, within
+from mlops_lib.engines.azureml.problems import NotUploaded, OutOfTime, explained
+from mlops_lib.engines.azureml.transport import Patience, Transport, Uploads, asked, bounded, connect, within
+from mlops_lib.errors import StageError
 
 QUICK = Patience(attempts=3, connect=30.0, read=1.0, pause=0.001, longest=0.01)
 
@@ -104,6 +106,34 @@ def test_a_refusal_that_lasts_is_the_answer(server: Server, status: int) -> None
     server.script = [status] * 9
     assert send(server).status_code == status
     assert len(server.seen) == QUICK.attempts
+
+
+def test_uploads_of_one_operation_end_together(server: Server) -> None:
+    """The SDK sends them from threads that know nothing of the operation."""
+    around = connect(lambda token, claims: None, QUICK)
+
+    def put(uploads: Uploads) -> Any:
+        request = sdk.module("azure.core.rest").HttpRequest("PUT", f"http://127.0.0.1:{server.server_port}/x", content=b"1")
+        with ThreadPoolExecutor(1) as threads:
+            return threads.submit(uploads.send, request).result()
+
+    with within(30):
+        uploads = Uploads(around)
+        server.script = [503] * 9
+        assert put(uploads).status_code == 503
+        assert len(server.seen) == QUICK.attempts + 2, "storage may be busy for longer"
+        with pytest.raises(NotUploaded) as caught:
+            put(uploads)
+        assert len(server.seen) == QUICK.attempts + 2, "nothing more is sent"
+        with within(0):
+            late = Uploads(around)
+    told = explained(caught.value, "bring it", stage="dev")
+    assert (type(told), told.why) == (StageError, "127.0.0.1: HTTP 503")
+    with pytest.raises(OutOfTime):
+        put(late)
+    server.script = []
+    assert put(Uploads(around)).status_code == 200
+    around.shut()
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 412])
