@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from mlops_lib.document import unparse
 from mlops_lib.engines import Event, Run
 from mlops_lib.project import Project
 from mlops_lib.stores.store import Store
@@ -221,3 +222,82 @@ def copying(project: Callable[..., Workshop]) -> Workshop:
         outputs={"result": "${{parent.jobs.second.outputs.out}}"},
     )
     return shop
+
+
+# --- a project of which nothing is run -------------------------------------------------------------------------------
+
+_COPY = """\
+name: copy
+version: 1
+command: cp -r ${{inputs.data}} ${{outputs.out}}; echo ${{inputs.rate}} ${{inputs.flag}} $[[${{inputs.note}}]]
+environment: azureml:python@latest
+inputs:
+  data: {type: uri_folder}
+  rate: {type: number, default: 0.5, max: 1}
+  flag: {type: boolean, default: false}
+  note: {type: string, optional: true}
+outputs:
+  out: {type: uri_folder}
+"""
+_PIPELINE: dict[str, Any] = {
+    "type": "pipeline",
+    "compute": "azureml:cpu",
+    "inputs": {"raw": {"type": "uri_folder", "path": "../data"}, "text": "../data", "rate": 0.1, "flag": False, "note": "hi"},
+    "jobs": {
+        "a": {
+            "component": "../components/copy/component.yml",
+            "inputs": {
+                "data": "${{parent.inputs.raw}}",
+                "rate": "${{parent.inputs.rate}}",
+                "flag": "${{parent.inputs.flag}}",
+                "note": "${{parent.inputs.note}}",
+            },
+        },
+        "b": {"component": "azureml:copy@latest", "inputs": {"data": "${{parent.inputs.text}}"}},
+    },
+}
+_SCORE = """\
+name: score
+command: run ${{inputs.model}} ${{inputs.data}} ${{outputs.predictions}} ${{outputs.rejects}}
+environment: azureml:python@latest
+tags: {role: score}
+inputs:
+  model: {type: mlflow_model}
+  data: {type: uri_folder}
+outputs:
+  predictions: {type: uri_folder}
+  rejects: {type: uri_folder}
+"""
+
+
+@dataclass
+class Small:
+    """A project with one component, ``copy``, and the pipeline ``p`` of it.
+
+    Attributes:
+        copy: The component's text.
+        pipeline: The pipeline's document.
+        score: The text of a component with the role score, which the project lacks.
+    """
+
+    root: Path
+    copy: str = _COPY
+    pipeline: Mapping[str, Any] = field(default_factory=lambda: _PIPELINE)
+    score: str = _SCORE
+
+    def __post_init__(self) -> None:
+        self.write("components/copy/component.yml", self.copy)
+        self.write("data/rows.csv", "a\n")
+        self.write("pipelines/p.yml", self.pipeline)
+        self.project = Project(self.root, near=self.root)
+
+    def write(self, name: str, content: object) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else unparse(content), encoding="utf-8")
+        return path
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Small:
+    return Small(tmp_path / "shop")

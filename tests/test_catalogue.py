@@ -458,30 +458,6 @@ def test_a_binding_needs_something_around_it(shop: Shop) -> None:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def test_hidden_built_and_foreign_folders_are_left_out(shop: Shop, tmp_path: Path) -> None:
-    for name in (
-        ".hidden/a.yml",
-        "node_modules/a.yml",
-        "venv2/a.yml",
-        "venv2/pyvenv.cfg",
-        "other/mlops.yml",
-        "other/a.yml",
-        ".a.yml",
-        "b.yaml",
-    ):
-        shop.write(name, "a: 1\n")
-    found = [str(path.relative_to(shop.root)) for path in Catalogue(shop.root).project_files()]
-    assert found == ["b.yaml", "components/copy/component.yml"]
-
-
-def test_files_are_named_as_seen_from_where_the_user_is(shop: Shop) -> None:
-    path = shop.root / "components/copy/component.yml"
-    assert Catalogue(shop.root, near=shop.root).display(path) == "components/copy/component.yml"
-    assert Catalogue(shop.root, near=shop.root / "components").display(path) == "copy/component.yml"
-    assert Catalogue(shop.root, near=shop.root / "data").display(path) == "components/copy/component.yml"
-    assert Catalogue(shop.root).display(Path("/elsewhere/x.yml")) == "/elsewhere/x.yml"
-
-
 def test_a_component_is_found_by_name(shop: Shop) -> None:
     assert Catalogue(shop.root).find_component("copy").name == "copy"
     with pytest.raises(InputError, match="no component 'cpoy'") as caught:
@@ -523,23 +499,6 @@ def test_the_tables_of_an_automl_job_must_be_there(shop: Shop) -> None:
     assert told_of(shop, "automl.yml", text.format("./data")) == [("no-mltable", 6)]
     shop.write("data/MLTable", "paths: [{file: ./rows.csv}]\n")
     assert told_of(shop, "automl.yml", text.format("./data")) == []
-
-
-@pytest.mark.parametrize(
-    ("job", "expected"),
-    [
-        ("../pipelines/p.yml", []),
-        ("azureml:some-job", []),
-        ("../pipelines/q.yml", [("missing-file", 3)]),
-        ("../components/copy/component.yml", [("wrong-component", 3)]),
-        ("{type: pipeline, job: ../pipelines/p.yml, inputs: {nope: 1}}", [("unknown-input", 3)]),
-        ("{type: pipeline, jobs: {a: {component: ../nowhere.yml}}}", [("missing-file", 3)]),
-    ],
-)
-def test_what_a_schedule_starts_must_be_a_job_that_is_there(shop: Shop, job: str, expected: list[tuple[str, int]]) -> None:
-    shop.pipeline()
-    text = f"name: s\ntrigger: {{type: cron, expression: 0 1 * * *}}\ncreate_job: {job}\n"
-    assert told_of(shop, "schedules/s.yml", text) == expected
 
 
 def test_a_spark_components_entry_must_be_in_its_code(shop: Shop) -> None:
