@@ -413,6 +413,14 @@ def test_a_log_that_may_not_be_read_fails_nothing_and_is_told(small: Project, st
     store.close()
 
 
+def test_only_looks_in_a_row_that_nobody_answers_end_following(small: Project, stage: Stage, azure: ScriptedAzure) -> None:
+    azure.begin(Play(steps={"only": Step(["Running", "Completed"])}))
+    for after in (0, 1):
+        azure.faults.add(f"GET */runs/p-*/details status=500 after={after} times={4 * QUICK.attempts}")
+    assert run(small, stage, follow=True).status is Status.COMPLETED
+    assert azure.faults.unspent() == ()
+
+
 @pytest.mark.parametrize("fault", ["status=503", "status=403", "reset"])
 def test_following_ends_when_nobody_answers_any_more(small: Project, stage: Stage, azure: ScriptedAzure, fault: str) -> None:
     azure.faults.add(f"GET */runs/* {fault}")
