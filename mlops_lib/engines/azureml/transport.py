@@ -182,8 +182,7 @@ class Transport:
         renewed, silent = False, 0
         body: Any = getattr(request, "data", None)
         start = body.tell() if hasattr(body, "seekable") and body.seekable() else None
-        known = self._refused.get(request.headers.get("Authorization", ""))
-        if known is not None:
+        while (known := self._refused.get(request.headers.get("Authorization", ""))) is not None:
             request.headers["Authorization"] = known
         for attempt in range(1, self._patience.attempts + 1):
             last = attempt == self._patience.attempts
@@ -228,7 +227,10 @@ class Transport:
         fresh = self._renewed(token, _claims(response.headers)) if scheme == "Bearer" else None
         if fresh is None or fresh == token:
             return False
-        self._refused[f"Bearer {token}"] = request.headers["Authorization"] = f"Bearer {fresh}"
+        with self._lock:
+            self._refused.pop(f"Bearer {fresh}", None)  # one that is given again is good again, and no ring is made
+            self._refused[f"Bearer {token}"] = f"Bearer {fresh}"
+        request.headers["Authorization"] = f"Bearer {fresh}"
         return True
 
     def _pause(self, attempt: int) -> float:
