@@ -21,7 +21,7 @@ from .errors import (
     nearest,
 )
 from .inputs import fired, with_values
-from .inspection import is_local, local_path
+from .inspection import is_local, local_path, nearby
 from .repertoire import SUFFIXES, Repertoire, existing, is_rendered, meant
 from .spec import Literal, OtherFile, PipelineJob
 from .yamlfiles import read_bytes
@@ -285,6 +285,9 @@ class Project:
         if path is None:
             raise InputError(f"the stage {stage!r} has no gate", why="a model is promoted through a gate",
                              fix=f"write --gate FILE, or in {self.settings.file}: stages: {{{stage}: {{gate: FILE}}}}")
+        if told is not None and path == named and not path.exists():
+            raise InputError(f"the gate {told.gate!r} of stage {stage!r} does not exist", fix=nearby(path),
+                             place=told.gate_place)
         catalogue = self.catalogue()
         shown = catalogue.display(path)
         return catalogue.gate(path), shown, read_bytes(path, shown)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 
 from ..document import Items, Scalar, Table, Value, walk
+from ..errors import did_you_mean
 from ..spec import Report
 from .facts import number, place, scalar, table
 
 LEVEL, RESAMPLES = 0.95, 2000  # of confidence, when nothing else is said
 _FEWEST_RESAMPLES, _MOST_RESAMPLES = 100, 100_000  # the most: a quarter of a minute of work
+_TYPES = ("any", "array", "binary", "boolean", "datetime", "double", "float", "integer", "long", "map", "object",
+          "sparkml_vector", "string")  # of a column in MLflow's signatures; that of a tensor has its shape behind it
 _TAIL = 5  # of the resamples, at least, are below the bound
 
 
@@ -29,6 +32,7 @@ def check_gate(value: Table, report: Report) -> None:
         _check_limits(f"data.labels.{name}", table(labels, name), report, most=1.0)
     _check_confidence(value, report)
     _check_slices(value, report)
+    _check_signature(table(value, "signature"), report)
     _check_list("required", value, report)
     _check_list("slices.by", table(value, "slices"), report)
     _check_list("data.columns", data, report)
@@ -96,6 +100,14 @@ def _check_slices(value: Table, report: Report) -> None:
     elif goal is not None and goal.text != aim.text:
         report.add("bad-gate", f"slices {goal.text} {primary.text!r}, and the objective is to {aim.text} it", goal.place,
                    why="one of them lets worse models through", fix="remove it")
+
+
+def _check_signature(signature: Table | None, report: Report) -> None:
+    """Inputs have types that MLflow has: no model could have another."""
+    for name, wanted in signature.entries.items() if signature is not None else ():
+        if isinstance(wanted, Scalar) and wanted.text not in _TYPES and not wanted.text.startswith("tensor "):
+            report.add("bad-gate", f"signature.{name} is {wanted.text!r}, and no model has an input of that type", wanted.place,
+                       why="MLflow has other names for types than Arrow and NumPy", fix=did_you_mean(wanted.text, _TYPES))
 
 
 def _check_list(where: str, value: Table | None, report: Report) -> None:

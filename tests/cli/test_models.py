@@ -331,6 +331,8 @@ def test_a_gate_with_mistakes_is_told_with_its_place(shop: Any) -> None:
     done = shop.mlops("validate", expect=2)
     assert done.stdout.startswith("mlops.yml:5:15: the gate 'gates/shp.yml' of stage 'dev' does not exist")
     assert "did you mean 'shop.yml'?" in done.stdout
+    done = shop.mlops("models", "promote", "shop", "--from", "runs", "--to", "dev", expect=2)
+    assert "mlops.yml:5:15: the gate 'gates/shp.yml' of stage 'dev' does not exist" in done.stderr
 
 
 def test_who_promotes_has_to_have_a_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,7 @@ def test_a_signature_is_any_the_champions_or_a_list_of_inputs() -> None:
         (OBJECTIVE + "thresholds: {}\n", "bad-gate", 2, 13, "thresholds is empty, and so checks nothing"),
         (OBJECTIVE + "tags: {}\n", "bad-gate", 2, 7, "remove the key"),
         (OBJECTIVE + "data: {labels: {}}\n", "bad-gate", 2, 16, "data.labels is empty"),
+        (OBJECTIVE + "signature: {carrier: int32}\n", "bad-gate", 2, 22, "no model has an input of that type"),
         (OBJECTIVE + "signature: any\n", "wrong-value", 2, 12, "one of champion, required"),
         ("- a\n", "wrong-type", 1, 1, "a gate must be a mapping"),
     ],
