@@ -105,6 +105,12 @@ def _code_of(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         _say("canceled")
         return 130
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        # Python before 3.12 makes one of what comes while a class is made, as in an import.
+        _say("canceled")
+        return 130
 
 
 def _leave(code: int) -> NoReturn:
