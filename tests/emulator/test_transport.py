@@ -417,3 +417,13 @@ def test_a_home_and_a_port_are_for_one(azure: Emulator, tmp_path: Path) -> None:
         Emulator(tmp_path / "fresh", port=azure.port)
     assert (tmp_path / "fresh" / ".gitignore").read_text() == "*\n", "no key of it is ever committed"
     assert not (tmp_path / ".gitignore").exists(), "that folder was there"
+
+
+def test_a_blob_whose_name_leads_out_of_its_folder_is_not_brought(azure: Emulator, tmp_path: Path) -> None:
+    account = azure.world.account
+    account.create("leads")
+    for name in ("rows/a.txt", "rows/b/../../../x.txt"):
+        account.write("leads", name, b"x")
+    assert len(account.list("leads", "rows/")) == 2
+    assert account.download("leads", "rows", tmp_path / "in" / "rows", tmp_path / "notes") == 1
+    assert [file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.txt")] == ["in/rows/a.txt"]
