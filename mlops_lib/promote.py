@@ -169,7 +169,7 @@ def _same_data(candidate: Evidence, champion: Evidence) -> Check:
         return Check(name=name, passed=False, told=f"the champion {champion.model} was not measured{_because(champion)}")
     ours, theirs = candidate.data.digest if candidate.data is not None else "", champion.data.digest
     values = {"candidate": ours, "champion": theirs}
-    if not ours or ours != theirs:
+    if ours != theirs:
         return Check(name=name, passed=False, values=values,
                      told=f"{_short(ours) if ours else 'none'}, and the champion was measured on {_short(theirs)}"
                           f"{_because(champion)}")

@@ -220,6 +220,8 @@ def test_data_that_a_model_was_measured_on_is_checked() -> None:
     }
     unlabelled = dataclasses.replace(model(), data=dataclasses.replace(DATA, labels={}))
     assert told(decide(gate, unlabelled, None))["data label 1"] == "no label was counted"
+    few = dataclasses.replace(PLAIN, labels={"1": Limits(high=0.5)})  # of none it cannot be said that they are few
+    assert told(decide(few, unlabelled, None)) == {"data label 1": "no label was counted"}
 
 
 @pytest.mark.parametrize(("value", "text"), [
@@ -239,6 +241,7 @@ def test_costs_have_limits_and_what_was_not_measured_is_refused() -> None:
         "latency of a row": "5.10 ms, must be at most 5.00 ms", "rows per second": "999, must be at least 1,000",
         "size": "2 MB, must be at most 1 MB"}
     assert {text.split(",")[0] for text in told(decide(gate, model(), None)).values()} == {"not measured"}
+    assert list(told(decide(gate, model(), None))) == ["latency of a row", "rows per second", "size"]
     assert not decide(gate, dataclasses.replace(cheap, row_ms=math.nan), None).passed
 
 

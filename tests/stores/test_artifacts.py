@@ -68,11 +68,13 @@ def test_links_of_both_kinds_are_replaced_by_what_they_lead_to(artifacts: Artifa
     (made / "data/folder").symlink_to(elsewhere)
     (made / "data/file").symlink_to(elsewhere / "in/y.txt")
     (made / "data/inside").symlink_to("deep/x.txt")
-    os.link(elsewhere / "in/y.txt", made / "data/hard")
+    (elsewhere / "z.txt").write_text("y")
+    os.link(elsewhere / "z.txt", made / "data/hard")
     (made / "report").unlink()
     (made / "report").symlink_to(elsewhere / "in/y.txt")
     stored = artifacts.adopt(made, PORTS)
     shutil.rmtree(elsewhere / "in")
+    (elsewhere / "z.txt").write_text("edited")
     data = tmp_path / ".mlops" / stored["data"].path
     assert (data / "folder/in/y.txt").read_text() == (data / "file").read_text() == (data / "hard").read_text() == "y"
     assert (data / "folder/empty").is_dir()
@@ -81,6 +83,7 @@ def test_links_of_both_kinds_are_replaced_by_what_they_lead_to(artifacts: Artifa
     assert (tmp_path / ".mlops" / stored["report"].path).read_text() == "y"
     assert not [path for path in data.rglob("*") if path.is_symlink()]
     assert mode(elsewhere / "run.sh") == 0o755
+    assert mode(elsewhere / "z.txt") & stat.S_IWUSR
 
 
 @pytest.mark.parametrize(

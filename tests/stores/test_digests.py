@@ -119,6 +119,18 @@ def test_a_write_within_the_same_tick_of_the_clock_is_noticed(database: Database
         assert Digests(database).tree(path) != before
 
 
+@pytest.mark.parametrize(("later", "believed"), [(1_000_000, False), (3_000_000_000, True)])
+def test_what_was_read_as_soon_as_it_was_written_is_read_again(
+        database: Database, tmp_path: Path, later: int, believed: bool) -> None:
+    path = write(tmp_path / "x", "content")
+    digests = Digests(database)
+    before = digests.tree(path)
+    digests.flush()
+    state = path.stat()
+    database.write("UPDATE hints SET digest = 'another', seen = ?", [max(state.st_mtime_ns, state.st_ctime_ns) + later])
+    assert (Digests(database).tree(path) != before) is believed
+
+
 def test_a_file_that_only_we_write_is_not_read_again_even_when_it_is_new(database: Database, tmp_path: Path) -> None:
     digests = Digests(database)
     digests.tree(write(tmp_path / "x"), ours=True)

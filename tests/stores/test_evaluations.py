@@ -59,6 +59,7 @@ def test_what_is_no_evaluation_is_told(tmp_path: Path, text: str) -> None:
     ({"latency": {"row_ms": -1}}, {}, "row_ms is -1, and has to be at least 0"),
     ({"size": "big"}, {}, "size is 'big'"), ({"metrics": {"loss": "0.5"}}, {}, "the metric loss is '0.5'"),
     ({"metrics": {"loss": True}}, {}, "the metric loss is True"), ({"digest": None}, {}, "a model's digest is None"),
+    ({"digest": ""}, {}, "a model's digest is ''"), ({}, {"digest": ""}, "test.digest is ''"),
     ({"losses": {"loss": 3}}, {}, "the losses of new are not names of files"),
     ({"slices": [{"by": "a", "value": "b", "rows": -2, "metrics": {}}]}, {}, "the rows of a slice is -2"),
     ({}, {"rows": 1e999}, "test.rows is inf"), ({}, {"rows": True}, "test.rows is True"), ({}, {"rows": 0.5}, "test.rows is 0.5"),
