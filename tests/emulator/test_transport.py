@@ -268,7 +268,7 @@ def test_many_clients_at_once_are_all_answered(wire: Any) -> None:
 
     body = {"properties": {"dataUri": "azureml://datastores/raw/paths/x", "dataType": "uri_folder"}}
     with ThreadPoolExecutor(16) as pool:
-        made = list(pool.map(lambda number: wire("PUT", f"data/many/versions/{number % 8}", body).status, range(64)))
+        made = list(pool.map(lambda number: wire("PUT", f"data/crowd/versions/{number % 8}", body).status, range(64)))
     assert sorted(made) == [200] * 56 + [201] * 8
 
 
