@@ -519,7 +519,8 @@ def batch(name: str, runs: int, folder: Path, rows: int = 1_000_000) -> None:
         for leftover in ("ours", "trees"):  # trees are compiled again: that is part of it
             shutil.rmtree(folder / leftover, ignore_errors=True)
         return run(source / "score" / "src" / "score.py", model=model, data=data, id_column="flight_id", batch_rows=65536,
-                   format="parquet", predictions=folder / "ours" / "predictions", rejects=folder / "ours" / "rejects")
+                   prediction_column="probability", format="parquet", predictions=folder / "ours" / "predictions",
+                   rejects=folder / "ours" / "rejects")
 
     took: dict[str, list[Weighed]] = {}
     for _ in range(min(runs, 3)):

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -367,8 +368,9 @@ def test_data_without_a_row_is_refused(
 ) -> None:  # fmt: skip
     none = rows.slice(0, 0)
     data = save(none, tmp_path / "data") if kind == "parquet" else as_text(none, tmp_path / "data" / "a.csv")
-    values = {"model": models["train_lightgbm"], "data": data, "id-column": "flight_id", "batch-rows": 9, "format": kind,
-              "predictions": tmp_path / "p", "rejects": tmp_path / "r"}  # fmt: skip
+    values = {"model": models["train_lightgbm"], "data": data, "id-column": "flight_id", "batch-rows": 9,
+              "prediction-column": "probability", "format": kind, "predictions": tmp_path / "p",
+              "rejects": tmp_path / "r"}  # fmt: skip
     monkeypatch.setattr("sys.argv", ["score", *(word for name, value in values.items() for word in (f"--{name}", str(value)))])
     script = component("score")
     with pytest.raises(script.InputError, match=r"data.* has no rows"):
@@ -389,6 +391,26 @@ def test_columns_that_do_not_fit_the_signature_are_listed_in_one_line_and_nothin
             "'carrier' is missing (integer); 'distance' is string, the model needs integer\n"
         ),
     )
+    assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_predictions_are_called_as_is_wanted(
+    save: Callable[..., Path], step: Callable[..., Outcome], models: dict[str, Path], rows: pa.Table, tmp_path: Path, kind: str
+) -> None:
+    values = {"model": models["train_lightgbm"], "data": save(rows, tmp_path / "data"), "format": kind}
+    step("score", {**values, "prediction_column": "chance of delay"}, {"predictions": tmp_path / "p", "rejects": tmp_path / "r"})
+    found = ds.dataset(tmp_path / "p", format=kind).to_table()
+    assert found.column_names == ["flight_id", "chance of delay", "model_version", "scored_at"]
+
+
+@pytest.mark.parametrize("name", ["", "flight_id", "scored_at"])
+def test_predictions_are_not_called_as_what_stands_beside_them(
+    scoring: ModuleType, trees: Any, batches: ModuleType, save: Callable[..., Path], rows: pa.Table, tmp_path: Path, name: str
+) -> None:
+    job = scoring.Job(identifier="flight_id", version="1", time=AT, batch_rows=9, prediction=name)
+    with pytest.raises(scoring.InputError, match="cannot be called"):
+        scoring.score(batches.source(save(rows, tmp_path / "data")), trees, job, tmp_path / "p", tmp_path / "r")
     assert not (tmp_path / "p").exists()
 
 

@@ -24,7 +24,7 @@ def worker(
     component("score", "scoring")
     module = component("score", "score_parallel")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    values = {"model": models["train_lightgbm"], "id-column": "flight_id", "batch-rows": 7, "worker-rows": 0,
+    values = {"model": models["train_lightgbm"], "id-column": "flight_id", "prediction-column": "probability", "batch-rows": 7, "worker-rows": 0,
               "predictions": tmp_path / "p", "rejects": tmp_path / "r", "added-by-azure": 1}  # fmt: skip
     monkeypatch.setattr("sys.argv", ["driver", *(word for name, value in values.items() for word in (f"--{name}", str(value)))])
     module.init()

@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model-version")
     parser.add_argument("--id-column", required=True)
+    parser.add_argument("--prediction-column", required=True)
     parser.add_argument("--batch-rows", type=int, required=True)
     parser.add_argument("--format", choices=("parquet", "csv"), required=True)
     parser.add_argument("--predictions", type=Path, required=True)
@@ -35,6 +36,7 @@ def main() -> None:
         version=args.model_version or model.identity,
         time=datetime.now(timezone.utc),
         batch_rows=args.batch_rows,
+        prediction=args.prediction_column,
         format=args.format,
     )
     counts = score(data, model, job, args.predictions, args.rejects)

@@ -35,6 +35,7 @@ def init() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--model-version")
     parser.add_argument("--id-column", required=True)
+    parser.add_argument("--prediction-column", required=True)
     parser.add_argument("--batch-rows", type=int, required=True)
     parser.add_argument("--worker-rows", type=int, required=True)
     parser.add_argument("--predictions", type=Path, required=True)
@@ -68,6 +69,7 @@ def scored(path: Path, stem: str) -> dict[str, int]:
         version=args.model_version or worker.model.identity,
         time=datetime.now(timezone.utc),
         batch_rows=args.batch_rows,
+        prediction=args.prediction_column,
         stem=stem,
     )
     return score(source(path), worker.model, job, args.predictions, args.rejects)

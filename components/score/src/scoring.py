@@ -22,6 +22,7 @@ from predictor import Loaded, Numbers, Predictor, first_line
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
+BESIDE = "model_version", "scored_at"  # every prediction
 FAILURES = 100  # before the first row is scored
 
 
@@ -33,6 +34,7 @@ class Job:
         identifier: The column that names a row.
         time: When this scoring began; the same for all rows, so that one scoring can be told from another.
         batch_rows: Rows in memory at once.
+        prediction: What the column of the predictions is called.
         format: ``parquet`` for parts, ``csv`` for one file that grows.
         stem: What the names of Parquet parts begin with.
     """
@@ -41,6 +43,7 @@ class Job:
     version: str
     time: datetime
     batch_rows: int
+    prediction: str = "probability"
     format: str = "parquet"
     stem: str = "part"
 
@@ -48,25 +51,28 @@ class Job:
 def score(data: Source, model: Loaded, job: Job, predictions: Path, rejects: Path) -> dict[str, int]:
     """Write the predictions and rejects of *data*; their rows together are the rows of *data*, in its order.
 
-    A prediction is the id, ``probability``, ``model_version`` and ``scored_at``; a reject is the whole row and ``reason``
-    (a line that is no row: its text in the reason).
+    A prediction is the id, the number, ``model_version`` and ``scored_at``; a reject is the whole row and ``reason`` (a line
+    that is no row: its text in the reason).
 
     Returns:
         How many ``rows``, ``predictions`` and ``rejects`` there were.
 
     Raises:
-        InputError: the data does not fit the model's signature (before anything is written), or the model is broken.
+        InputError: the data does not fit the model's signature, or two columns of the predictions would have one name (before
+            anything is written), or the model is broken.
     """
+    if not job.prediction or job.prediction in (job.identifier, *BESIDE):
+        raise InputError(f"predictions cannot be called {job.prediction!r}: another column of theirs is, or nothing")
     if found := differences(data.schema, model.columns, job.identifier, textual=data.textual):
         raise InputError("the data does not fit the model's signature: " + "; ".join(found))
     if extra := unused(data.schema, model.columns, job.identifier):
         print(f"score: the model does not use {', '.join(extra)}", file=sys.stderr)
     result = pa.schema([
-        data.schema.field(job.identifier), ("probability", pa.float64()), ("model_version", pa.string()),
-        ("scored_at", pa.timestamp("us", tz="UTC")),
+        data.schema.field(job.identifier), (job.prediction, pa.float64()), (BESIDE[0], pa.string()),
+        (BESIDE[1], pa.timestamp("us", tz="UTC")),
     ]).remove_metadata()  # fmt: skip
     refused = data.schema.remove_metadata().append(pa.field("reason", pa.string()))
-    scored = sink(predictions, result, job.format, stem=job.stem, name="predictions", repeated=("model_version", "scored_at"))
+    scored = sink(predictions, result, job.format, stem=job.stem, name="predictions", repeated=BESIDE)
     rejected = sink(rejects, refused, job.format, stem=job.stem, name="rejects")
 
     attempts = Attempts(model.predictor)
