@@ -77,7 +77,8 @@ class Clearing:
     def __init__(self) -> None:
         self._places: queue.SimpleQueue[Workplace | None] = queue.SimpleQueue()
         self._at_work = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="clear")
+        # A Ctrl-C may come before anybody is there to close it, and the process is not to wait for it then.
+        self._thread = threading.Thread(target=self._work, name="clear", daemon=True)
         self._thread.start()
 
     def over(self, place: Workplace) -> None:

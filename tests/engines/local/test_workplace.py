@@ -228,3 +228,9 @@ def test_a_note_that_names_another_link_removes_nothing(tmp_path: Path) -> None:
     (folder / ".link").write_text(str(tmp_path / "link"))
     clear(folder)
     assert (tmp_path / "link").is_symlink()
+
+
+def test_a_process_that_is_interrupted_before_it_can_close_its_clearing_ends() -> None:
+    program = "from mlops_lib.engines.local.workplace import Clearing; Clearing(); raise KeyboardInterrupt"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert ended.stderr.endswith("KeyboardInterrupt\n")
