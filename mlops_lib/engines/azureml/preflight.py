@@ -19,9 +19,8 @@ from ...stores.mapped import version_order
 from . import sdk
 from .blobs import Blobs
 from .reaching import unreached
-from .workspace import Workspace
+from .workspace import VERSION, Workspace
 
-_VERSION: Final = "2024-10-01"
 _BUILT_IN: Final = ("serverless", "local")
 _DATASTORES: Final = ("workspaceblobstore", "workspaceartifactstore", "workspaceworkingdirectory", "workspacefilestore")
 
@@ -221,7 +220,7 @@ def _hint(workspace: Workspace, one: Named, catalogue: Catalogue) -> str:
 def _names(workspace: Workspace, one: Named, below: str = "") -> list[str]:
     """The names of a kind, or the versions of one, that a workspace has, as far as it tells."""
     try:
-        look = workspace.look_at_all(f"{workspace.path}/{_SEGMENTS[one.kind]}{below}", version=_VERSION,
+        look = workspace.look_at_all(f"{workspace.path}/{_SEGMENTS[one.kind]}{below}", version=VERSION,
                                      doing=f"look for {one.kind} {one.name!r}", listViewType="ActiveOnly")
     except StageError:
         return []  # that it lacks is known without

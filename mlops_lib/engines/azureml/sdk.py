@@ -164,13 +164,14 @@ def client(*given: Any, **options: Any) -> Any:
     for a minute and a half what fails, and do so for each file of a folder. There is no public way to tell them anything. Where
     the private one is gone they are as the SDK makes them, and end when the time of their operation is over.
     """
-    helper = module("azure.ai.ml._artifacts._blob_storage_helper")
+    made: Any = module("azure.ai.ml").MLClient(*given, **options)
+    helper = sys.modules.get("azure.ai.ml._artifacts._blob_storage_helper")  # which comes with it
     for name in ("BlobServiceClient", "ContainerClient"):
         theirs = getattr(helper, name, None)
         with _loading:
             if theirs is not None and not issubclass(theirs, _Uploading):
                 setattr(helper, name, type(name, (_Uploading, theirs), {}))
-    return module("azure.ai.ml").MLClient(*given, **options)
+    return made
 
 
 @contextlib.contextmanager

@@ -57,6 +57,14 @@ def test_runs_are_looked_at_where_the_sdk_looks(stage: Stage, azure: ScriptedAzu
         assert asked() == theirs
 
 
+def test_uploads_of_an_sdk_without_the_private_place_are_its_own(
+    stage: Stage, azure: ScriptedAzure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "azure.ai.ml._artifacts._blob_storage_helper", None)  # type: ignore[arg-type]
+    with Workspace(stage) as workspace:
+        assert workspace.client.workspace_name == workspace.name
+
+
 def test_the_oldest_version_that_is_allowed_is_one_that_is_tested() -> None:
     files = {name: configparser.ConfigParser(interpolation=None) for name in ("setup.cfg", "tox.ini")}
     for name, file in files.items():
