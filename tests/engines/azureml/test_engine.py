@@ -565,8 +565,7 @@ def test_ctrl_c_leaves_the_job_running(project: Project, stage: Stage, azure: Sc
     fresh: dict[str, Any] = {}
     for step in azure.play.steps.values():
         step.states, step.looks = ["Completed"], 9
-    [notice] = project.refresh([record], into=fresh)
-    assert notice.what.startswith("where the outputs are is not known: Run ")  # the run of a play has none
+    assert project.refresh([record], into=fresh) == []
     assert fresh[name].status is Status.COMPLETED
 
 
